@@ -1,0 +1,22 @@
+"""All tests run offline, without progress bars, and with a cache folder of their own (or POSTTRAIN_TEST_HOME's)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+# at import: before any test module can import a library that reads these once
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TQDM_DISABLE"] = "1"
+_temporary = None
+if os.environ.get("POSTTRAIN_TEST_HOME"):
+    os.environ["POSTTRAIN_HOME"] = os.environ["POSTTRAIN_TEST_HOME"]
+else:
+    _temporary = tempfile.TemporaryDirectory(prefix="posttrain-test-home-")
+    os.environ["POSTTRAIN_HOME"] = _temporary.name
+
+
+def pytest_unconfigure() -> None:
+    """Remove the session's cache folder."""
+    if _temporary is not None:
+        _temporary.cleanup()
