@@ -1,0 +1,5 @@
+"""Importing this takes long, as torch and friends do."""
+
+import time
+
+time.sleep(30)
