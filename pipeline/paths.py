@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def home() -> Path:
-    """The cache folder for labs, tokenised rows and measurements: POSTTRAIN_HOME, else the platform's. May not exist yet."""
+    """The cache folder of labs, rows and measurements: POSTTRAIN_HOME, else the platform's. It may not exist yet."""
     chosen = os.environ.get("POSTTRAIN_HOME")
     return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir("posttrain"))
 
