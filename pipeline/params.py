@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline.types import Dimension, Strict
 
-DEFAULT_TOKENS = 60_000  # full length in training tokens: about half a minute of LoRA on a lab model
+DEFAULT_TOKENS = 500_000  # full length in training tokens: about half a minute of LoRA on a lab model
 LENGTHS = ("tokens", "steps", "epochs")
 
 

@@ -14,7 +14,7 @@ WORDS = (
     (r"^Input should be ", ""),
     (r"a valid integer.*", "an integer"),
     (r"a valid boolean", "true or false"),
-    (r"a valid (tuple|list)", "a list"),
+    (r"a valid (tuple|list|array)", "a list"),
     (r"a valid dictionary.*", "a mapping of keys to values"),
     (r"an object", "a mapping of keys to values"),
     (r"a valid ", "a "),
