@@ -1,0 +1,34 @@
+"""SmolLM3: ChatML turns, answers after an empty think block, no system block."""
+
+from pipeline.types import Family
+
+# SmolLM3's own template with enable_thinking=False, less its system block: that one writes today's date into every
+# prompt, so that the same model would be trained and scored on different prompts tomorrow, and its 40 to 250 tokens
+# would outweigh a small model's whole conversation. A system message, if there is one, is an ordinary turn here.
+TEMPLATE = r"""
+{%- if tools -%}{{- raise_exception('this template renders no tools: use the tokenizer of the instruct model') -}}{%- endif -%}
+{%- set opened = '<|im_start|>assistant\n<think>\n\n</think>\n' -%}
+{%- for message in messages -%}
+  {%- if message.role == 'assistant' -%}
+    {{- opened + message.content.lstrip('\n') -}}
+  {%- else -%}
+    {{- '<|im_start|>' + message.role + '\n' + message.content -}}
+  {%- endif -%}
+  {{- '<|im_end|>\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- opened -}}{%- endif -%}
+""".strip()
+
+FAMILY = Family(
+    name="smollm3",
+    summary="Hugging Face's SmolLM3",
+    architectures=("SmolLM3ForCausalLM",),
+    chat_template=TEMPLATE,
+    template_kwargs={"enable_thinking": False},
+    end_of_turn="<|im_end|>",
+    pad="<|end_of_text|>",
+    special_tokens=("<|begin_of_text|>", "<|end_of_text|>", "<|im_start|>", "<|im_end|>"),
+    plain_tokens=("<think>", "</think>"),
+    lora_targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+    pairs=(("HuggingFaceTB/SmolLM3-3B-Base", "HuggingFaceTB/SmolLM3-3B"),),
+)
