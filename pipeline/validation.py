@@ -38,6 +38,16 @@ def first_fault(error: ValidationError, model: type[BaseModel], prefix: Sequence
     return Fault((*prefix, *place), _message(about, model, place))
 
 
+def drop_unknown(value: Any, model: type[BaseModel] | None) -> Any:
+    """`value` without the keys that `model`, and the models inside it, do not know (a later version's, say)."""
+    if isinstance(value, list):
+        return [drop_unknown(item, model) for item in value]
+    if model is None or not isinstance(value, dict):
+        return value
+    fields = model.model_fields
+    return {key: drop_unknown(item, _inner(model, key)) for key, item in value.items() if key in fields}
+
+
 def _message(about: list[Any], model: type[BaseModel], place: tuple[str | int, ...]) -> str:
     kind, value = about[0]["type"], about[0].get("input")
     if kind == "extra_forbidden":
@@ -86,9 +96,14 @@ def _fields(model: type[BaseModel], place: Sequence[str | int]) -> tuple[str, ..
     for part in place:
         if isinstance(part, int):
             continue  # an item of a sequence: its models were found with the sequence
-        inner = here.model_fields.get(part) if here else None
-        here = next(_models(inner.annotation), None) if inner else None
+        here = _inner(here, part) if here else None
     return tuple(here.model_fields) if here else ()
+
+
+def _inner(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+    """The model that lies at, or in the items of, a field; None if there is none or no such field."""
+    field = model.model_fields.get(key)
+    return next(_models(field.annotation), None) if field else None
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
