@@ -239,7 +239,7 @@ def _refuse_addresses(before: Recipe, after: Recipe) -> None:
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """16 hex digits, equal for recipes that train alike and the same in every process.
+    """16 hex digits that stand for what is trained and how, the same in every process.
 
     Computed from the fields named here, defaults filled in. Raises TypeError for a parameter without a stable form,
     InputError for one that is not allowed.
