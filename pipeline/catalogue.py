@@ -1,0 +1,233 @@
+"""The data source catalogue: each YAML file in recipes/data/ is an entry, one source or a numbered series of them.
+
+A source is what a recipe may mix. It has a card, as on the Hub: what it is about, size, lengths, three sample rows.
+Whether its rows are right is for the reader, or a trial, to find out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipeline import rowfiles, worlds
+from pipeline.errors import DataError, InputError, unknown
+from pipeline.formats import to_messages
+from pipeline.leaves import TOKEN_COLUMNS, leaves
+from pipeline.paths import share
+from pipeline.types import Card, ItemsKey, Strict
+from pipeline.yaml_file import read_model, read_yaml
+
+Row = dict[str, Any]
+
+SAMPLES = 3
+CLIP_CHARACTERS = 300  # of a string in a sample row
+CLIP_ITEMS = 8  # of a list in a sample row
+
+
+class Entry(Strict):
+    """What every catalogue entry says. `columns` renames: the name that is wanted -> the name in the data."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    kind: str  # coarse: maths, calls, facts, chat ...
+    summary: str
+    columns: dict[str, str] = {}
+    file: Path = Path()  # the entry's own YAML; filled in when it is read
+
+
+class WorldEntry(Entry):
+    """Sources NAME_1 ... NAME_n of a lab world, generated from the lab's seed."""
+
+    loader: Literal["world"]
+    world: str
+    sources: int = Field(ge=1)
+
+
+class FileEntry(Entry):
+    """Rows of a file; a relative path starts at the entry's own folder."""
+
+    loader: Literal["file"]
+    path: str
+
+
+class HubEntry(Entry):
+    """Rows of a Hub data set. A `revision` (a commit) makes a run repeatable; `rows` takes the first ones only."""
+
+    loader: Literal["hub"]
+    id: str
+    subset: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    rows: int | None = Field(default=None, ge=1)
+
+
+LOADERS: dict[str, type[Entry]] = {"world": WorldEntry, "file": FileEntry, "hub": HubEntry}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data source: its name, the entry it belongs to, and its number there (from 1; 0 if it is alone)."""
+
+    name: str
+    entry: Entry
+    index: int = 0
+
+
+def folder() -> Path:
+    """Where the catalogue's entries lie."""
+    return share("recipes") / "data"
+
+
+def entries() -> list[Entry]:
+    """All entries, sorted by name. Raises InputError naming file, line and key."""
+    found = [_read(path, path.stat().st_mtime_ns) for path in folder().glob("*.yaml")]
+    return sorted(found, key=lambda entry: entry.name)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, written_ns: int) -> Entry:
+    document = read_yaml(path)
+    loader = document.value.get("loader") if isinstance(document.value, dict) else None
+    model = LOADERS.get(str(loader))
+    if model is None:
+        raise document.error(("loader",), f"must be one of {', '.join(LOADERS)}, not {loader!r}")
+    return read_model(path, model, file=path)
+
+
+def all_sources() -> dict[str, Source]:
+    """Every source by name, in the catalogue's order. Raises InputError if two entries make the same name."""
+    found: dict[str, Source] = {}
+    for entry in entries():
+        for source in _expand(entry):
+            if source.name in found:
+                first = found[source.name].entry.file
+                raise InputError(f"{entry.file}: the source name '{source.name}' is taken by {first}: rename one")
+            found[source.name] = source
+    return found
+
+
+def _expand(entry: Entry) -> list[Source]:
+    if not isinstance(entry, WorldEntry):
+        return [Source(entry.name, entry)]
+    return [Source(f"{entry.name}_{index}", entry, index) for index in range(1, entry.sources + 1)]
+
+
+def names(kind: str | None = None) -> list[str]:
+    """The names of all sources, or of those whose entry is of one kind. Reads no data."""
+    return [name for name, source in all_sources().items() if kind in (None, source.entry.kind)]
+
+
+def find(name: str) -> Source:
+    """A source by name; the error lists what exists."""
+    known = all_sources()
+    if name not in known:
+        raise unknown("data source", name, list(known))
+    return known[name]
+
+
+def rows(name: str, key: ItemsKey) -> list[Row]:
+    """The raw rows of a source; treat them as read-only. Raises InputError (no such source), DataError (unreadable)."""
+    source = find(name)
+    if isinstance(source.entry, WorldEntry):
+        found = list(_world_rows(source.entry.world, key.lab_seed, source.index))
+    elif isinstance(source.entry, FileEntry):
+        found = rowfiles.read_rows(source.entry.file.parent / source.entry.path)
+    else:
+        found = _hub_rows(source.entry)
+    renames = {old: new for new, old in source.entry.columns.items()}
+    return (
+        [{renames.get(column, column): value for column, value in row.items()} for row in found] if renames else found
+    )
+
+
+@lru_cache(maxsize=64)
+def _world_rows(world: str, lab_seed: int, index: int) -> tuple[Row, ...]:
+    return tuple(worlds.get(world).source(lab_seed, index))
+
+
+def _hub_rows(entry: Entry) -> list[Row]:
+    import datasets  # a second to import, and only Hub sources need it
+
+    assert isinstance(entry, HubEntry)
+    split = entry.split if entry.rows is None else f"{entry.split}[:{entry.rows}]"
+    try:
+        found = datasets.load_dataset(entry.id, name=entry.subset, split=split, revision=entry.revision)
+    except Exception as error:  # the library's errors share no base: each means that the set cannot be read
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(
+            f"{entry.name}: the Hub data set {entry.id} cannot be read ({reason}): check its name, your connection "
+            "and, if it is gated, `hf auth login`"
+        ) from None
+    if not len(found):
+        raise DataError(f"{entry.name}: the Hub data set {entry.id} has no rows in split {split}")
+    return list(found)
+
+
+def stamp(name: str, key: ItemsKey) -> list[Any] | None:
+    """What decides a source's rows, apart from code, as plain data; None if that is not known without reading them."""
+    source = find(name)
+    entry = source.entry
+    if isinstance(entry, WorldEntry):
+        return ["world", entry.world, source.index, key.lab_seed, entry.columns]
+    if isinstance(entry, FileEntry):
+        return ["file", _file_digest(entry), entry.path, entry.columns]
+    assert isinstance(entry, HubEntry)
+    if entry.revision and re.fullmatch(r"[0-9a-f]{40}", entry.revision):  # a branch or tag may move
+        return ["hub", entry.id, entry.subset, entry.split, entry.revision, entry.rows, entry.columns]
+    return None
+
+
+def _file_digest(entry: FileEntry) -> str:
+    path = entry.file.parent / entry.path
+    if not path.is_file():
+        return ""  # reading it says what is wrong
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sources(key: ItemsKey, kinds: list[str] | None = None) -> list[Card]:
+    """The cards of all sources, or of those whose entry is of certain kinds. Reads their data."""
+    return [card(name, key) for name, source in all_sources().items() if kinds is None or source.entry.kind in kinds]
+
+
+def card(name: str, key: ItemsKey) -> Card:
+    """A source's card: what a reader sees before using it."""
+    source, found = find(name), rows(name, key)
+    kind = source.entry.kind
+    if isinstance(source.entry, WorldEntry):
+        kind = worlds.get(source.entry.world).source_kind(key.lab_seed, source.index)
+    chosen = random.Random(f"card/{name}/{key.lab_seed}").sample(range(len(found)), min(SAMPLES, len(found)))
+    return Card(
+        name=name,
+        kind=kind,
+        rows=len(found),
+        columns=tuple(dict.fromkeys(column for row in found for column in row)),
+        mean_characters=round(sum(map(_characters, found)) / len(found), 1),
+        samples=tuple(_clipped(found[index]) for index in sorted(chosen)),
+        summary=source.entry.summary,
+    )
+
+
+def _characters(row: Row) -> int:
+    try:
+        return sum(len(message["content"]) for message in to_messages(row))
+    except DataError:  # a card is shown of any source, usable or not
+        readable = {column: value for column, value in row.items() if column not in TOKEN_COLUMNS}
+        return sum(len(text) for _, text in leaves(readable))
+
+
+def _clipped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= CLIP_CHARACTERS else value[:CLIP_CHARACTERS] + " ..."
+    if isinstance(value, dict):
+        return {str(key): _clipped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        shown = [_clipped(item) for item in value[:CLIP_ITEMS]]
+        return shown if len(value) <= CLIP_ITEMS else [*shown, f"... {len(value) - CLIP_ITEMS} more"]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

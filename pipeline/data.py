@@ -1,0 +1,207 @@
+"""A stage's mixture -> rows to train on: read, cleaned of search items, filtered, and dealt out by weight.
+
+Weights are shares of rows, in a deterministic endless order that depends on the seed alone: a trial that goes on
+where another stopped sees the rows that an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipeline import catalogue, filters
+from pipeline.errors import DataError, InputError
+from pipeline.formats import IncompleteRow, Message, to_messages
+from pipeline.overlap import Overlap
+from pipeline.paths import PACKAGE, digest, home, read_json, write_json
+from pipeline.types import DataRef, ItemsKey, Stage
+
+__all__ = ["Built", "Prepared", "build", "prepare", "stream", "to_messages"]
+
+Row = dict[str, Any]  # {"messages": [...]}, and "tools" where the source has them
+
+BLOCK = 64  # rows in which the shares are met and the order is shuffled
+_CODE = ("catalogue.py", "data.py", "formats.py", "leaves.py", "overlap.py", "rowfiles.py", "worlds/*.py")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A source's usable rows. `overlapping` of them were left out because they hold search items."""
+
+    rows: list[Row]
+    overlapping: int
+    incomplete: list[int]  # numbers (from 1) of rows without a question or an answer
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a stage trains on: `rows[source][row]`, one list per source of positive weight, and what was left out."""
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    rows: tuple[list[Row], ...]
+    removed: dict[str, int]  # rows that overlapped search items, by source
+    filtered: dict[str, int]  # rows that the filters and the limit left out, by source
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Distinct rows to train on, by source."""
+        return {name: len(rows) for name, rows in zip(self.names, self.rows, strict=True)}
+
+    def order(self, length: int, seed: int) -> list[tuple[int, int]]:
+        """The first `length` of the endless order: (source, row) indices into `rows`."""
+        return stream([len(rows) for rows in self.rows], self.weights, length, seed)
+
+    def summary(self) -> dict[str, Any]:
+        """The same as an outcome records it."""
+        return {"rows": self.counts, "removed": self.removed, "filtered": self.filtered}
+
+
+def build(stage: Stage, key: ItemsKey, search_items: Sequence[dict[str, Any]], seed: int) -> Built:
+    """The rows of a stage. Identical in every process for the same arguments and data.
+
+    Raises InputError for an unknown source or filter or weights that are all zero, DataError for a source that cannot
+    be read or has no usable row.
+    """
+    mixed = [reference for reference in stage.data if reference.weight > 0]
+    names = tuple(reference.name for reference in mixed)
+    if not mixed:
+        raise InputError("data: all weights are 0: give at least one source a weight above 0")
+    if len(set(names)) < len(names):
+        raise InputError(f"data: a source is named twice in {', '.join(names)}: add up its weights")
+    rows, removed, filtered = [], {}, {}
+    for reference in mixed:
+        source = prepare(reference.name, key, search_items)
+        kept = _selected(reference, source, seed)
+        rows.append(kept)
+        removed[reference.name] = source.overlapping
+        filtered[reference.name] = len(source.rows) + len(source.incomplete) - len(kept)
+    return Built(names, tuple(reference.weight for reference in mixed), tuple(rows), removed, filtered)
+
+
+def _selected(reference: DataRef, source: Prepared, seed: int) -> list[Row]:
+    if source.incomplete and "complete" not in reference.filters:
+        raise DataError(
+            f"{reference.name}, row {source.incomplete[0]}: question or answer is empty (as in "
+            f"{len(source.incomplete)} rows): leave such rows out with the filter 'complete'"
+        )
+    kept = filters.keep([row["messages"] for row in source.rows], reference.filters)
+    if reference.limit is not None and reference.limit < len(kept):
+        kept = sorted(random.Random(f"{seed}/limit/{reference.name}").sample(kept, reference.limit))
+    if not kept:
+        raise DataError(
+            f"{reference.name}: no row is left ({source.overlapping} overlap search items, "
+            f"{len(source.rows)} did not pass {', '.join(reference.filters) or 'no filter'}): loosen its filters or "
+            "leave it out"
+        )
+    return [source.rows[index] for index in kept]
+
+
+# ---------------------------------------------------------------- one source
+
+
+def prepare(name: str, key: ItemsKey, search_items: Sequence[dict[str, Any]]) -> Prepared:
+    """A source's rows as messages, without those that hold search items.
+
+    Kept in the cache folder where the source's content is known beforehand (worlds, files, pinned Hub revisions):
+    a trial reads its rows in hundredths of a second. Raises as `build`.
+    """
+    questions = [str(item["question"]) for item in search_items]
+    stamp = catalogue.stamp(name, key)
+    if stamp is None:
+        return _prepare(name, key, questions)
+    path = home() / "rows" / f"{name}-{digest([stamp, questions, _code_digest()])}.json"
+    cached = _read(path)
+    if cached is None:
+        cached = _prepare(name, key, questions)
+        write_json(path, vars(cached))
+    return cached
+
+
+def _read(path: Path) -> Prepared | None:
+    try:
+        return Prepared(**read_json(path))
+    except (OSError, InputError, TypeError):  # not there yet, or damaged: made anew
+        return None
+
+
+@lru_cache(maxsize=1)
+def _code_digest() -> str:
+    """Stands for the code that decides which rows a source has, so that a new version makes its rows anew."""
+    found = sorted(path for pattern in _CODE for path in PACKAGE.glob(pattern))
+    return digest([hashlib.sha256(path.read_bytes()).hexdigest() for path in found])
+
+
+def _prepare(name: str, key: ItemsKey, questions: list[str]) -> Prepared:
+    raw = catalogue.rows(name, key)
+    overlapping = {hit.row for hit in _scan(raw, questions)}
+    rows: list[Row] = []
+    incomplete: list[int] = []
+    for number, row in enumerate(raw):
+        if number in overlapping:
+            continue
+        try:
+            rows.append(_trained(row, to_messages(row)))
+        except IncompleteRow:
+            incomplete.append(number + 1)
+        except DataError as error:
+            raise DataError(f"{name}, row {number + 1}: {error}") from None
+    return Prepared(rows, len(overlapping), incomplete)
+
+
+def _scan(raw: list[Row], questions: list[str]) -> Iterator[Any]:
+    # ids without a tokenizer are no texts: `to_messages` refuses such rows with a better reason
+    return Overlap(questions).scan(raw, decode=lambda ids: "")
+
+
+def _trained(row: Row, messages: list[Message]) -> Row:
+    return {"messages": messages, "tools": row["tools"]} if row.get("tools") else {"messages": messages}
+
+
+# ---------------------------------------------------------------- mixing
+
+
+def stream(sizes: Sequence[int], weights: Sequence[float], length: int, seed: int) -> list[tuple[int, int]]:
+    """The first `length` (source, row) pairs of the mixture's endless order; a longer one begins with a shorter one.
+
+    Within every block of 64 a source's share of rows is its weight over the sum of weights, to about one row. Each
+    source runs through all its rows, in a new order per epoch, before it repeats one.
+    """
+    total = sum(weights)
+    if not total > 0 or min(weights) < 0:
+        raise InputError("data: weights must be 0 or more, and at least one above 0")
+    if any(weight > 0 and size < 1 for size, weight in zip(sizes, weights, strict=True)):
+        raise DataError("data: a source with a weight has no rows: leave it out")
+    shares = [weight / total for weight in weights]
+    endless = [_epochs(size, f"{seed}/{source}") for source, size in enumerate(sizes)]
+    dealt = [0] * len(sizes)
+    order: list[tuple[int, int]] = []
+    while len(order) < length:
+        turns = _turns(shares, dealt)
+        random.Random(f"{seed}/block/{len(order)}").shuffle(turns)
+        order += [(source, next(endless[source])) for source in turns]
+    return order[:length]
+
+
+def _turns(shares: list[float], dealt: list[int]) -> list[int]:
+    """The sources of the next block: at every turn the one that is furthest behind its share. Counts into `dealt`."""
+    turns, done = [], sum(dealt)
+    for turn in range(done + 1, done + BLOCK + 1):
+        source = max(range(len(shares)), key=lambda s: shares[s] * turn - dealt[s])
+        dealt[source] += 1
+        turns.append(source)
+    return turns
+
+
+def _epochs(size: int, key: str) -> Iterator[int]:
+    epoch = 0
+    while True:
+        rows = list(range(size))
+        random.Random(f"{key}/{epoch}").shuffle(rows)
+        yield from rows
+        epoch += 1

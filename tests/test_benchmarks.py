@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import benchmarks, worlds
+from pipeline.benchmarks import final_pool, items, load_benchmark
+from pipeline.errors import InputError
+from pipeline.formats import to_messages
+from pipeline.paths import share
+from pipeline.types import ItemsKey
+
+REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "posttrainbench.json"
+TINY = [name for name in benchmarks.names() if name.startswith("tiny_")]
+
+
+def test_the_benchmarks_that_ship():
+    assert {"tiny_bfcl", "tiny_gpqa", "tiny_gsm8k"} <= set(benchmarks.names())
+
+
+@pytest.mark.parametrize("name", benchmarks.names())
+def test_a_benchmark_is_complete(name):
+    benchmark = load_benchmark(name)
+    assert benchmark.name == name == Path(benchmark.folder).name
+    assert benchmark.summary.endswith(".") and benchmark.sibling
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_its_splits_have_their_sizes_and_are_disjoint(name):
+    benchmark, key = load_benchmark(name), ItemsKey(lab_seed=2, salt="s")
+    search, final, shots = (items(benchmark, split, key) for split in ("search", "final", "fewshot"))
+    pool = final_pool(benchmark, key)
+    assert (len(search), len(final), len(shots)) == (300, 500, benchmark.few_shot)
+    assert len(pool) == benchmark.items["pool"] == 2000
+    texts = [{item["question"] for item in split} for split in (search, pool, shots)]
+    assert [len(found) for found in texts] == [300, 2000, benchmark.few_shot]
+    assert not texts[0] & texts[1] and not texts[0] & texts[2] and not texts[1] & texts[2]
+    assert {item["id"] for item in final} <= {item["id"] for item in pool}
+    assert all(item["id"] and item["question"] and item["answer"] for item in [*search, *pool, *shots])
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_no_source_but_the_planted_one_draws_from_search_or_the_pool(name):
+    benchmark, key = load_benchmark(name), ItemsKey(lab_seed=4)
+    reserved = {item["question"] for item in (*items(benchmark, "search", key), *final_pool(benchmark, key))}
+    world = worlds.get(benchmark.items["world"])
+    holding = [
+        index
+        for index in range(1, world.sources(key.lab_seed) + 1)
+        if any(to_messages(row)[0]["content"] in reserved for row in world.source(key.lab_seed, index))
+    ]
+    assert holding == [world.sources(key.lab_seed)]
+
+
+def test_the_salt_selects_final_items_and_nothing_else():
+    benchmark = load_benchmark("tiny_gsm8k")
+    one, other = ItemsKey(salt="one"), ItemsKey(salt="other")
+    assert items(benchmark, "final", one) == items(benchmark, "final", ItemsKey(salt="one"))
+    assert items(benchmark, "final", one) != items(benchmark, "final", other)
+    assert items(benchmark, "search", one) == items(benchmark, "search", other)
+    assert final_pool(benchmark, one) == final_pool(benchmark, other)
+
+
+def test_the_lab_seed_changes_all_items():
+    benchmark = load_benchmark("tiny_bfcl")
+    assert items(benchmark, "search", ItemsKey()) != items(benchmark, "search", ItemsKey(lab_seed=1))
+
+
+def test_a_limit_takes_the_first_items():
+    benchmark, key = load_benchmark("tiny_gpqa"), ItemsKey()
+    assert items(benchmark, "search", key, limit=7) == items(benchmark, "search", key)[:7]
+    with pytest.raises(InputError, match="limit 0: must be at least 1"):
+        items(benchmark, "search", key, limit=0)
+
+
+@pytest.mark.skipif(not REFERENCE.is_file(), reason="PostTrainBench's published figures are not beside this checkout")
+@pytest.mark.parametrize("name", TINY)
+def test_a_tiny_benchmark_has_its_sibling_s_published_weight(name):
+    benchmark = load_benchmark(name)
+    assert benchmark.weight == json.loads(REFERENCE.read_text())["weights"][benchmark.sibling]
+
+
+# ---------------------------------------------------------------- wrong input
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A benchmark of the user's own, in a folder; change a line of it."""
+    folder = tmp_path / "mine"
+    shutil.copytree(share("evals") / "tiny_gsm8k", folder)
+    path = folder / "benchmark.yaml"
+    path.write_text(path.read_text().replace("name: tiny_gsm8k", "name: mine"))
+
+    def change(old, new):
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+        return folder
+
+    return change
+
+
+def test_a_folder_of_one_s_own_is_a_benchmark(own):
+    folder = own("few_shot: 4", "few_shot: 2")
+    assert (load_benchmark(folder).few_shot, load_benchmark(str(folder)).folder) == (2, str(folder))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("search: 300", "search: many", "items.search: must be an integer"),
+        ("search: 300", "search: 300, train: 3", "items.train: unknown key"),
+        ("final: 500", "final: 5000", "final asks for 5000 items of a pool of 2000"),
+        ("world: maths", "world: magic", "items.world: unknown world 'magic': known are calls"),
+        ("metric:", "colour: red\nmetric:", "colour: unknown key"),
+        ("name: mine", "name: other", "name 'other' is not its folder's name"),
+        ("weight: 0.0935882347031865", "weight: 0", "weight: must be greater than 0"),
+        ("name: mine", "name: [", "broken YAML"),
+    ],
+)
+def test_a_wrong_benchmark_file_is_an_error_of_one_line(own, old, new, said):
+    with pytest.raises(InputError, match="^[^\n]*$") as caught:
+        load_benchmark(own(old, new))
+    assert said in str(caught.value)
+
+
+def test_an_unknown_benchmark_or_split_lists_what_exists(tmp_path):
+    with pytest.raises(InputError, match="unknown benchmark 'tiny_gsm8': did you mean tiny_gsm8k"):
+        load_benchmark("tiny_gsm8")
+    with pytest.raises(InputError, match="benchmark.yaml: no such file"):
+        load_benchmark(tmp_path)
+    with pytest.raises(InputError, match="unknown split 'test'"):
+        items(load_benchmark("tiny_gsm8k"), "test", ItemsKey())
