@@ -39,7 +39,8 @@ class Ledger:
         self.path = Path(path)
         self._scan = Scan([])
         self._owned = False
-        self._history: tuple[int, tuple[Trial, ...]] = (0, ())
+        self._trials: dict[str, Trial] = {}
+        self._folded = 0  # events that `_trials` knows of
 
     def append(self, kind: str, **fields: Any) -> Event:
         """Write one event and return it once it is on disk. `fields` are plain data or nouns; NaN becomes null.
@@ -60,9 +61,11 @@ class Ledger:
     def history(self) -> tuple[Trial, ...]:
         """The trials in the order of their start, as agents see them: pending ones too, final scores never."""
         events = self.events()
-        if self._history[0] != len(events):
-            self._history = (len(events), fold(events, self.path))
-        return self._history[1]
+        if len(events) < self._folded:  # another ledger has taken this one's place
+            self._trials, self._folded = {}, 0
+        _fold_into(self._trials, events[self._folded :], self.path)
+        self._folded = len(events)
+        return tuple(self._trials.values())
 
     def repair(self) -> bool:
         """Become the writer: move a torn last line to `ledger.torn` beside the ledger, and say so in a note.
@@ -205,6 +208,11 @@ def _extend(path: Path, data: bytes) -> None:
 def fold(events: Iterable[Event], path: str | Path = "ledger") -> tuple[Trial, ...]:
     """The trials that the events tell of. Raises LedgerError naming the line whose trial cannot be read."""
     trials: dict[str, Trial] = {}
+    _fold_into(trials, events, path)
+    return tuple(trials.values())
+
+
+def _fold_into(trials: dict[str, Trial], events: Iterable[Event], path: str | Path) -> None:
     for event in events:
         try:
             trial = _told(trials, event)
@@ -213,7 +221,6 @@ def fold(events: Iterable[Event], path: str | Path = "ledger") -> tuple[Trial, .
             raise LedgerError(f"{path}, line {event.get('seq')}: not a readable '{event['kind']}' ({what})") from None
         if trial is not None:
             trials[trial.id] = trial
-    return tuple(trials.values())
 
 
 def _told(trials: dict[str, Trial], event: Event) -> Trial | None:

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 MAX_SEED = 2**32 - 1  # NumPy's, which transformers.set_seed hands it on to
+LINE_MARKS = "\x85\u2028\u2029"  # PyYAML writes these as they are and reads them back as line ends: escape all instead
 SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 # ---------------------------------------------------------------- reading and writing
@@ -71,7 +72,8 @@ def dump_recipe(recipe: Recipe) -> str:
     value = _plain(_complete(recipe))
     for stage in value["stages"]:
         stage["data"] = [_Flow(reference) for reference in stage["data"]]
-    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+    readable = not any(mark in recipe.model_dump_json() for mark in LINE_MARKS)
+    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=readable, width=120)
 
 
 class _Flow(dict[str, Any]):

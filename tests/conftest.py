@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 
+from hypothesis import HealthCheck, settings
+
 # at import: before any test module can import a library that reads these once
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TQDM_DISABLE"] = "1"
@@ -14,6 +16,11 @@ if os.environ.get("POSTTRAIN_TEST_HOME"):
 else:
     _temporary = tempfile.TemporaryDirectory(prefix="posttrain-test-home-")
     os.environ["POSTTRAIN_HOME"] = _temporary.name
+
+
+# time limits of single examples would fail on a machine that is busy with something else
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 
 def pytest_unconfigure() -> None:

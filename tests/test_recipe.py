@@ -109,7 +109,9 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
     assert "not UTF-8" in refusal(load_recipe, tmp_path / "r.yaml")
 
 
-NAMES = st.one_of(st.sampled_from(["1e3", "no", "null", "0x10", "1:30", "a b", "~", "é", "- x"]), st.text(min_size=1))
+NAMES = st.one_of(
+    st.sampled_from(["1e3", "no", "null", "0x10", "1:30", "a b", "~", "é", "- x", "a\x85b\u2028c"]), st.text(min_size=1)
+)
 RECIPES = st.builds(
     Recipe,
     model=NAMES,
