@@ -30,13 +30,21 @@ def path(tmp_path):
     return tmp_path / "ledger.jsonl"
 
 
-@pytest.fixture
-def three_lines(path):
+@pytest.fixture(scope="module")
+def three_events(tmp_path_factory):
     """A ledger of three events, as bytes."""
+    path = tmp_path_factory.mktemp("three") / "ledger.jsonl"
     ledger = Ledger(path)
     for text in ("one", "two", "three"):
         ledger.append("note", text=text)
     return path.read_bytes()
+
+
+@pytest.fixture
+def three_lines(three_events, path):
+    """The same, at `path`."""
+    path.write_bytes(three_events)
+    return three_events
 
 
 def texts(path):
@@ -56,7 +64,8 @@ def test_an_event_has_its_envelope_and_is_read_back_by_another_reader(path):
 
 @given(payloads=st.lists(st.tuples(KINDS, FIELDS), max_size=4))
 def test_any_payload_comes_back_as_it_was(tmp_path_factory, payloads):
-    path = tmp_path_factory.mktemp("ledger") / "ledger.jsonl"
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    path.unlink(missing_ok=True)
     ledger = Ledger(path)
     for kind, fields in payloads:
         ledger.append(kind, **fields)
@@ -172,12 +181,9 @@ def test_garbage_that_a_power_cut_leaves_at_the_end_is_set_aside(three_lines, pa
 
 @settings(max_examples=300)
 @given(data=st.data())
-def test_any_byte_changed_before_the_last_line_is_detected(tmp_path_factory, data):
-    path = tmp_path_factory.mktemp("ledger") / "ledger.jsonl"
-    ledger = Ledger(path)
-    for text in ("one", "two", "three"):
-        ledger.append("note", text=text)
-    content = bytearray(path.read_bytes())
+def test_any_byte_changed_before_the_last_line_is_detected(tmp_path_factory, three_events, data):
+    path = tmp_path_factory.getbasetemp() / "flipped.jsonl"
+    content = bytearray(three_events)
     place = data.draw(st.integers(0, content.rindex(b"\n", 0, -1)))
     content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(bytes(content))
