@@ -6,7 +6,6 @@ Whether its rows are right is for the reader, or a trial, to find out.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pydantic import Field
 from pipeline import rowfiles, worlds
 from pipeline.errors import DataError, InputError, unknown
 from pipeline.formats import to_messages
+from pipeline.kept import file_digest
 from pipeline.leaves import TOKEN_COLUMNS, leaves
 from pipeline.paths import share
 from pipeline.types import Card, ItemsKey, Strict
@@ -176,19 +176,12 @@ def stamp(name: str, key: ItemsKey) -> list[Any] | None:
     if isinstance(entry, WorldEntry):
         return ["world", entry.world, source.index, key.lab_seed, entry.columns]
     if isinstance(entry, FileEntry):
-        return ["file", _file_digest(entry), entry.path, entry.columns]
+        path = entry.file.parent / entry.path
+        return ["file", file_digest(path), entry.path, entry.columns] if path.is_file() else None
     assert isinstance(entry, HubEntry)
     if entry.revision and re.fullmatch(r"[0-9a-f]{40}", entry.revision):  # a branch or tag may move
         return ["hub", entry.id, entry.subset, entry.split, entry.revision, entry.rows, entry.columns]
     return None
-
-
-def _file_digest(entry: FileEntry) -> str:
-    path = entry.file.parent / entry.path
-    if not path.is_file():
-        return ""  # reading it says what is wrong
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sources(key: ItemsKey, kinds: list[str] | None = None) -> list[Card]:

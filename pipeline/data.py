@@ -6,19 +6,16 @@ where another stopped sees the rows that an uninterrupted one would have seen.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pipeline import catalogue, filters
 from pipeline.errors import DataError, InputError
 from pipeline.formats import IncompleteRow, Message, to_messages
+from pipeline.kept import kept
 from pipeline.overlap import Overlap
-from pipeline.paths import PACKAGE, digest, home, read_json, write_json
 from pipeline.types import DataRef, ItemsKey, Stage
 
 __all__ = ["Built", "Prepared", "build", "prepare", "stream", "to_messages"]
@@ -26,7 +23,6 @@ __all__ = ["Built", "Prepared", "build", "prepare", "stream", "to_messages"]
 Row = dict[str, Any]  # {"messages": [...]}, and "tools" where the source has them
 
 BLOCK = 64  # rows in which the shares are met and the order is shuffled
-_CODE = ("catalogue.py", "data.py", "formats.py", "leaves.py", "overlap.py", "rowfiles.py", "worlds/*.py")
 
 
 @dataclass(frozen=True)
@@ -115,26 +111,7 @@ def prepare(name: str, key: ItemsKey, search_items: Sequence[dict[str, Any]]) ->
     stamp = catalogue.stamp(name, key)
     if stamp is None:
         return _prepare(name, key, questions)
-    path = home() / "rows" / f"{name}-{digest([stamp, questions, _code_digest()])}.json"
-    cached = _read(path)
-    if cached is None:
-        cached = _prepare(name, key, questions)
-        write_json(path, vars(cached))
-    return cached
-
-
-def _read(path: Path) -> Prepared | None:
-    try:
-        return Prepared(**read_json(path))
-    except (OSError, InputError, TypeError):  # not there yet, or damaged: made anew
-        return None
-
-
-@lru_cache(maxsize=1)
-def _code_digest() -> str:
-    """Stands for the code that decides which rows a source has, so that a new version makes its rows anew."""
-    found = sorted(path for pattern in _CODE for path in PACKAGE.glob(pattern))
-    return digest([hashlib.sha256(path.read_bytes()).hexdigest() for path in found])
+    return Prepared(**kept("rows", name, [stamp, questions], lambda: vars(_prepare(name, key, questions))))
 
 
 def _prepare(name: str, key: ItemsKey, questions: list[str]) -> Prepared:

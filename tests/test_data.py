@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import benchmarks, catalogue, data, paths
+from pipeline import benchmarks, catalogue, data, kept, paths
 from pipeline.data import BLOCK, build, stream
 from pipeline.errors import DataError, InputError
 from pipeline.types import DataRef, ItemsKey, Stage
@@ -142,7 +142,6 @@ def test_prepared_rows_are_read_from_the_cache_and_made_anew_when_the_data_chang
     build(stage({"name": "a"}), KEY, [], 0)
     monkeypatch.setattr(data, "_prepare", lambda *_: pytest.fail("prepared again"))
     assert build(stage({"name": "a"}), KEY, [], 0).counts == {"a": 3}
-    monkeypatch.undo()
 
 
 def test_the_cache_tells_data_items_and_code_apart(shelf, monkeypatch):
@@ -151,7 +150,7 @@ def test_the_cache_tells_data_items_and_code_apart(shelf, monkeypatch):
     assert build(stage({"name": "a"}), KEY, pairs(1), 0).counts == {"a": 2}
     shelf("a", pairs(4))
     assert build(stage({"name": "a"}), KEY, [], 0).counts == {"a": 4}
-    monkeypatch.setattr(data, "_code_digest", lambda: "another version")
+    monkeypatch.setattr(kept, "code_digest", lambda: "another version")
     build(stage({"name": "a"}), KEY, [], 0)
     assert len(list((paths.home() / "rows").iterdir())) == 4
 
@@ -161,6 +160,12 @@ def test_a_damaged_cache_is_made_anew(shelf):
     build(stage({"name": "a"}), KEY, [], 0)
     for path in (paths.home() / "rows").iterdir():
         path.write_text('{"rows": [')
+    assert build(stage({"name": "a"}), KEY, [], 0).counts == {"a": 3}
+
+
+def test_without_a_cache_folder_rows_are_made_all_the_same(shelf, tmp_path):
+    shelf("a", pairs(3))
+    (tmp_path / "home").write_text("a file in the place of the folder")
     assert build(stage({"name": "a"}), KEY, [], 0).counts == {"a": 3}
 
 
