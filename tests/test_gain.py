@@ -19,6 +19,7 @@ from pipeline.gain import (
     fraction,
     fraction_of_scores,
     gain_points,
+    lift,
     matrix_fraction,
     resample,
     weighted_average,
@@ -323,6 +324,13 @@ def test_a_matrix_that_cannot_be_averaged_is_refused():
         matrix_fraction([*cells(), cells()[0]], WEIGHTS)
     with pytest.raises(InputError, match="no few-shot base score"):
         matrix_fraction([replace(cells()[0], few_shot=None)], WEIGHTS, over="few_shot")
+
+
+def test_the_lift_over_another_agent_is_paired_by_seed_with_students_t():
+    found = lift([0.9, 0.8, 0.85], [0.6, 0.4, 0.6])
+    assert found.value == pytest.approx(0.95 / 3)
+    assert found.high - found.value == pytest.approx(4.3027 * np.std([0.3, 0.4, 0.25], ddof=1) / 3**0.5, rel=1e-4)
+    assert lift([0.9], [0.6]) is None
 
 
 # ---------------------------------------------------------------- PostTrainBench

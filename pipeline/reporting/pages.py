@@ -1,0 +1,222 @@
+"""The report of one run in words: a story and its numbers in, a page out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.noise import unseen
+from pipeline.recipe import dump_recipe
+from pipeline.reporting.blocks import (
+    Block,
+    Code,
+    Curve,
+    Page,
+    Ruler,
+    Table,
+    Text,
+    interval,
+    listed,
+    number,
+    seconds,
+    size,
+)
+from pipeline.reporting.story import Story, improvements
+from pipeline.reporting.summary import final_of
+from pipeline.types import Recipe, Stage, Trial
+
+ROWS = {"base": "base", "base_few_shot": "base, few-shot", "best": "best", "instruct": "instruct"}
+# What says most about a recipe, in this order; the whole recipe follows in Markdown and HTML.
+TOLD = ("tuning", "rank", "alpha", "targets", "layers", "learning_rate", "schedule", "batch_size", "tokens", "steps",
+        "epochs", "packing", "neftune")  # fmt: skip
+
+
+def run_page(story: Story, report: dict[str, Any]) -> Page:
+    """One run's page."""
+    blocks: list[Block | None] = [
+        _ruler(report),
+        _fractions(report),
+        _scores(story, report),
+        _curve(story),
+        _progress(story),
+        *_best_recipe(story),
+        _time(report),
+        _trials(story, report),
+        _trial_list(story),
+        _guards(report),
+        Text("Run folder", f"{story.folder} ({size(story.folder_bytes)})"),
+    ]
+    return Page(
+        title=f"{report['model'] or 'unknown model'} on {report['benchmark'] or 'unknown benchmark'}",
+        subtitle=listed([
+            f"agent {report['agent']}" if report["agent"] else "no agent",
+            f"seed {report['seed']}" if report["seed"] is not None else "",
+            f"measured against {story.run['instruct']}" if story.run.get("instruct") else "",
+            f"protocol {report['protocol']}",
+        ]),
+        headline=number(report["fraction"] and report["fraction"]["value"], 2),
+        caption="of the human gain regained",
+        warning=_warning(report),
+        blocks=tuple(block for block in blocks if block),
+    )  # fmt: skip
+
+
+def _warning(report: dict[str, Any]) -> str:
+    """What must not be overlooked, in one paragraph."""
+    refused = [f"{verdict['guard']}: {verdict['reason']}" for verdict in report["verdicts"] if not verdict["ok"]]
+    parts = [f"FLAGGED, counts as the base ({'; '.join(refused)})" if report["flagged"] else ""]
+    if report["fraction"] is None:
+        parts.append(f"No fraction: {report['fraction_why']}")
+    elif report["fraction_why"] and not report["flagged"]:
+        parts.append(report["fraction_why"].capitalize())
+    if not report["sealed"]:
+        parts.append("Not sealed: the agent could have reached the final items")
+    if report["final_looks"] > 1:
+        parts.append(f"The final split was looked at {report['final_looks']} times: the last look is not a fresh one")
+    return ". ".join(part for part in parts if part)
+
+
+# ---------------------------------------------------------------- scores
+
+
+def _fractions(report: dict[str, Any]) -> Table:
+    rows = [
+        ("fraction of the human gain regained", interval(report["fraction"])),
+        ("the same over the few-shot base", interval(report["fraction_over_few_shot"])),
+        ("gain over the base, points", interval(report["gain_points"], 1, "+")),
+    ]
+    if report["flagged"]:
+        rows.insert(1, ("as measured, before the flag", interval(report["raw_fraction"])))
+    found = report["fraction"]
+    note = f"{found['confidence']:.0%} intervals, bootstrap over items" if found else ""
+    scores = report["scores"]["best"]
+    if found and scores and found["low"] == found["high"] and report["best_trial"] and not report["flagged"]:
+        note += f"; no item varied, yet {scores['n']} items can miss {unseen(scores['n']):.1%} of a kind"
+    return Table("Result", tuple(rows), note=note)
+
+
+def _scores(story: Story, report: dict[str, Any]) -> Table:
+    rows = []
+    for role, label in ROWS.items():
+        score, final = report["scores"][role], final_of(story, role)
+        stops = number(final.score.stops, 2) if final else "-"
+        name = f"best ({report['best_trial'] or ('the base' if story.base_is_the_result else 'not chosen')})"
+        cells = [number(score[key]) if score else "-" for key in ("value", "stderr", "lenient")]
+        rows.append((name if role == "best" else label, *cells, stops, str(score["n"]) if score else "-"))
+    metric = report["metric"] or "score"
+    header = ("", "strict", "+-", "lenient", "stops", "items")
+    return Table(f"Final scores ({metric})", tuple(rows), header, note="final items, which no agent saw")
+
+
+def _ruler(report: dict[str, Any]) -> Ruler | None:
+    marks = []
+    for role, label in ROWS.items():
+        score = report["scores"][role]
+        if score:
+            low, high = score["value"] - 1.96 * score["stderr"], score["value"] + 1.96 * score["stderr"]
+            marks.append((label, score["value"], low, high))
+    return Ruler(tuple(marks)) if marks else None
+
+
+# ---------------------------------------------------------------- the search
+
+
+def _curve(story: Story) -> Curve | None:
+    if not story.curve:
+        return None
+    anchors = [(trial.id, trial.score.value) for trial in story.trials if trial.kind == "anchor" and trial.score]
+    levels = [(f"{name.replace('_', ' ')}, search", value) for name, value in anchors] or [
+        (f"{label}, final", final.score.value)
+        for role, label in ROWS.items()
+        if role != "best" and (final := story.finals.get(role))
+    ]
+    end = max(story.seconds, story.budget_seconds or 0.0, story.curve[-1].seconds)
+    note = "Every dot is a scored trial (hollow: does not stop), the line is the best so far, all on the search split."
+    return Curve("Search score over seconds of budget", story.curve, tuple(levels), end, note)
+
+
+def _progress(story: Story) -> Text | None:
+    risen = improvements(story.curve)
+    if not risen:
+        return None
+    steps = ", ".join(f"{point.value:.3f} at {seconds(point.seconds)} ({point.trial})" for point in risen)
+    return Text("Best search score so far", steps)
+
+
+def _best_recipe(story: Story) -> list[Block]:
+    best, choice = story.best, story.choice or {}
+    why = str(choice.get("why") or "")
+    if choice.get("unresolved") and "unresolved" not in why:
+        why += " (unresolved)"
+    if best is None or best.recipe is None:
+        return [Text("Choice", why)] if why else []
+    rows = [row for number, stage in enumerate(best.recipe.stages, 1) for row in _stage_rows(stage, number, best)]
+    rows.append(("chosen as", why))
+    table = Table(f"Best recipe ({best.id})", tuple(row for row in rows if row[1]), figures=False)
+    return [table, Code("The whole recipe", _yaml(best.recipe))]
+
+
+def _stage_rows(stage: Stage, number: int, best: Trial) -> list[tuple[str, str]]:
+    told = [f"{key} {stage.params[key]}" for key in TOLD if stage.params.get(key) not in (None, False)]
+    total = sum(ref.weight for ref in stage.data) or 1.0
+    mix = [f"{ref.name} {ref.weight / total:.0%}" for ref in stage.data if ref.weight > 0]
+    reached = f" (trained {best.outcome.fidelity:.0%} of it)" if best.outcome and best.outcome.fidelity < 1 else ""
+    return [(f"stage {number}: {stage.trainer}", listed(told) + reached), ("data", listed(mix))]
+
+
+def _yaml(recipe: Recipe) -> str:
+    try:
+        return dump_recipe(recipe)
+    except InputError:  # a recipe of another version, or with a plugin that is not here
+        return json.dumps(recipe.model_dump(mode="json"), indent=2)
+
+
+def _time(report: dict[str, Any]) -> Table:
+    spend = report["spend"]
+    share = f" ({spend['overhead_seconds'] / spend['seconds']:.0%})" if spend["seconds"] else ""
+    limit = f" of {seconds(spend['budget_seconds'])}" if spend["budget_seconds"] else ""
+    rows = [
+        ("search, all that counts", seconds(spend["seconds"]) + limit),
+        ("  training", seconds(spend["train_seconds"])),
+        ("  evaluating", seconds(spend["eval_seconds"])),
+        ("  neither", seconds(spend["overhead_seconds"]) + share),
+        *((f"outside: {what.replace('_', ' ')}", seconds(spent)) for what, spent in spend["outside_budget"].items()),
+    ]
+    return Table("Time", tuple(rows))
+
+
+def _trials(story: Story, report: dict[str, Any]) -> Text:
+    counted = [f"{count} {state}" for state, count in report["trials"].items()]
+    abandoned = sum(trial.state == "abandoned" for trial in story.tried)
+    floor = report["noise_floor"]
+    told = listed([*counted, f"{abandoned} abandoned" if abandoned else ""])
+    noise = f"; search scores that differ by less than {floor:.3f} cannot be told apart" if floor is not None else ""
+    ended = f"; the search ended: {story.ended}" if story.ended else ""
+    return Text("Trials", told + noise + ended)
+
+
+def _trial_list(story: Story) -> Table | None:
+    at = {point.trial: point.seconds for point in story.curve}
+    rows = []
+    for trial in sorted(story.tried, key=lambda trial: -(trial.score.value if trial.score else -1.0)):
+        outcome = trial.outcome
+        remark = listed([*(outcome.labels if outcome else ()), _failure(trial)])
+        score = number(trial.score.value if trial.score else None)
+        share = f"{outcome.fidelity:.0%}" if outcome else "-"
+        rows.append((trial.id, trial.state, score, share, seconds(at.get(trial.id)), trial.proposal.author, remark))
+    if not rows:
+        return None
+    header = ("trial", "state", "search score", "trained", "finished at", "author", "remark")
+    return Table("All trials", tuple(rows), header, figures=False, long=True)
+
+
+def _failure(trial: Trial) -> str:
+    if trial.outcome and trial.outcome.error:
+        return trial.outcome.error
+    return listed(f"{verdict.guard}: {verdict.reason}" for verdict in trial.verdicts if not verdict.ok)
+
+
+def _guards(report: dict[str, Any]) -> Table | None:
+    rows = [(v["guard"], "ok" if v["ok"] else "REFUSED", v["reason"]) for v in report["verdicts"]]
+    return Table("Guards on the final model", tuple(rows), figures=False) if rows else None

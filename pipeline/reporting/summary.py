@@ -1,0 +1,182 @@
+"""The numbers of a run: report.json, schema 1. Pure: a story in, a dict out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import gain
+from pipeline.errors import InputError
+from pipeline.noise import noise_floor
+from pipeline.reporting.story import Final, Story
+
+SCHEMA = 1
+NAMES = {"base": "base", "base_few_shot": "few-shot base", "instruct": "instruct model", "best": "best model"}
+
+
+def summarise(story: Story) -> dict[str, Any]:
+    """report.json of a run, finished or not. What is not known yet is null, and `fraction_why` says what is missing."""
+    run, flagged = story.run, is_flagged(story)
+    result, over_few_shot = fraction_over(story, "base"), fraction_over(story, "base_few_shot")
+    report = {
+        "schema": SCHEMA,
+        "model": run.get("model"),
+        "benchmark": Path(run["benchmark"]).name if run.get("benchmark") else None,  # it may be a folder
+        "metric": run.get("metric") or _metric(story),
+        "agent": run.get("agent"),
+        "seed": run.get("seed"),
+        "protocol": run.get("protocol") or "own",
+        "fraction": _plain(result.interval),
+        "fraction_why": result.why,
+        "fraction_over_few_shot": _plain(over_few_shot.interval),
+        "gain_points": _points(story),
+        "scores": {role: score_of(final_of(story, role)) for role in NAMES},
+        "trials": counts(story),
+        "best_trial": story.best.id if story.best else None,
+        "noise_floor": search_noise(story),
+        "controls": run.get("controls") or [],
+        "spend": spend(story),
+        "verdicts": [{"guard": v.guard, "ok": v.ok, "reason": v.reason} for v in story.verdicts],
+        "flagged": flagged,
+        "sealed": bool(run.get("sealed", True)),
+        "final_looks": story.final_looks,
+    }
+    return report | ({"raw_fraction": _plain(result.raw)} if flagged else {})
+
+
+def is_flagged(story: Story) -> bool:
+    """Whether a guard refused the final model."""
+    return any(not verdict.ok for verdict in story.verdicts)
+
+
+def final_of(story: Story, role: str) -> Final | None:
+    """The final score of a role; the base's stands for the best where the choice fell on the base."""
+    if role == "best" and "best" not in story.finals and story.base_is_the_result:
+        return story.finals.get("base")
+    return story.finals.get(role)
+
+
+# ---------------------------------------------------------------- fraction
+
+
+def paired_items(story: Story, roles: tuple[str, ...]) -> dict[str, npt.NDArray[np.float64]] | str:
+    """The roles' items, sorted by id, or why they do not pair."""
+    finals = {role: final_of(story, role) for role in roles}
+    missing = [NAMES[role] for role, final in finals.items() if final is None]
+    if "instruct" in roles and finals["instruct"] is None and not story.run.get("instruct"):
+        return "no instruct model was named, so there is no human gain to compare with: search with --instruct"
+    if missing:
+        return f"not finished, no final score yet of the {', '.join(missing)}"
+    items = {role: final.items for role, final in finals.items() if final and final.items is not None}
+    for role, final in finals.items():
+        if final and final.items is None:
+            return f"the items of the {NAMES[role]} are not there: {final.problem}"
+    ids = sorted(next(iter(items.values())))
+    for role, scores in items.items():
+        if scores.keys() != set(ids):
+            return f"the {NAMES[role]} was scored on other items than the {NAMES[roles[0]]}: score them again"
+    return {role: np.array([scores[item] for item in ids]) for role, scores in items.items()}
+
+
+def fraction_over(story: Story, floor: str) -> gain.Fraction:
+    """The fraction over the base or the few-shot base, paired by item; from standard errors where items are missing.
+
+    A flagged run counts as its base: 0 over the base, and what the base is worth over the few-shot base.
+    """
+    over, flagged = NAMES[floor], is_flagged(story)
+    best = "base" if flagged and floor != "base" else "best"
+    found = paired_items(story, (best, floor, "instruct"))
+    if isinstance(found, str):
+        result = _unpaired(story, (best, floor, "instruct"), over, found)
+    else:
+        result = gain.fraction(found[best], found[floor], found["instruct"], over=over)
+    return gain.as_flagged(result) if flagged and floor == "base" else result
+
+
+def _unpaired(story: Story, roles: tuple[str, str, str], over: str, why: str) -> gain.Fraction:
+    """What the scores alone give; nothing if one is missing or is contradicted by its items."""
+    finals = [final_of(story, role) for role in roles]
+    if any(final is None or (final.problem and "does not fit" in final.problem) for final in finals):
+        return gain.Fraction(interval=None, why=why)
+    best, base, instruct = [(final.score.value, final.score.stderr) for final in finals if final]
+    try:
+        result = gain.fraction_of_scores(best, base, instruct, over=over)
+    except InputError as error:
+        return gain.Fraction(interval=None, why=f"{why}; {error}")
+    note = f"interval from standard errors, not paired: {why}"
+    return result if result.why else gain.Fraction(interval=result.interval, why=note)
+
+
+def _points(story: Story) -> dict[str, float] | None:
+    """best - base in points, paired; 0 for a flagged run; None where items do not pair."""
+    if is_flagged(story):
+        return {"value": 0.0, "low": 0.0, "high": 0.0}
+    found = paired_items(story, ("best", "base"))
+    if isinstance(found, str):
+        return None
+    points = gain.gain_points(found["best"], found["base"])
+    return {"value": points.value, "low": points.low, "high": points.high}
+
+
+def _plain(interval: gain.Interval | None) -> dict[str, float] | None:
+    return interval.model_dump() if interval else None
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def score_of(final: Final | None) -> dict[str, Any] | None:
+    """A final score as the report has it."""
+    if final is None:
+        return None
+    score = final.score
+    return {
+        "value": score.value,
+        "stderr": score.stderr,
+        "n": score.n,
+        "lenient": score.lenient,
+        "source": score.source,
+    }
+
+
+def _metric(story: Story) -> str | None:
+    """The metric that the scores name."""
+    scores = [final.score for final in story.finals.values()] + [trial.score for trial in story.trials if trial.score]
+    return scores[0].metric if scores else None
+
+
+def counts(story: Story) -> dict[str, int]:
+    """Trials by what became of them, anchors left out."""
+    states = [trial.state for trial in story.tried]
+    return {state: states.count(state) for state in ("scored", "failed", "rejected", "pending")}
+
+
+def search_noise(story: Story) -> float | None:
+    """The smallest difference in search scores worth believing, near the best trial's score and on its items."""
+    scores = [trial.score for trial in ([story.best] if story.best else story.tried) if trial.score]
+    if not scores:
+        return None
+    top = max(scores, key=lambda score: score.value)
+    return noise_floor(top.n, top.value)
+
+
+def spend(story: Story) -> dict[str, Any]:
+    """Seconds inside and outside the budget.
+
+    Training and evaluation are sums over trials; with several slots they overlap, and overhead is the counted time less
+    their share per slot: what a slot did with its time beside training and evaluating.
+    """
+    costs = [trial.outcome.cost for trial in story.tried if trial.outcome]
+    train, evaluation = sum(cost.train_seconds for cost in costs), sum(cost.eval_seconds for cost in costs)
+    slots = max(1, int(story.run.get("slots") or 1))
+    return {
+        "seconds": round(story.seconds, 3),
+        "budget_seconds": story.budget_seconds,
+        "train_seconds": round(train, 3),
+        "eval_seconds": round(evaluation, 3),
+        "overhead_seconds": round(max(0.0, story.seconds - (train + evaluation) / slots), 3),
+        "outside_budget": {what: round(seconds, 3) for what, seconds in story.outside.items()},
+    }

@@ -1,0 +1,436 @@
+"""Reports of finished, unfinished, flagged and damaged runs, of a matrix and of a comparison, in every format."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import gain, report
+from pipeline.errors import InputError, LedgerError
+from pipeline.ledger import Ledger
+from pipeline.paths import write_json, write_jsonl
+from pipeline.reporting.blocks import Page, Table
+from pipeline.reporting.plain import WIDTH, to_text
+from pipeline.types import Cost, DataRef, Outcome, Proposal, Recipe, Score, Stage, Trial, Verdict
+
+SCHEMA_KEYS = {
+    "schema", "model", "benchmark", "metric", "agent", "seed", "protocol", "fraction", "fraction_why",
+    "fraction_over_few_shot", "gain_points", "scores", "trials", "best_trial", "noise_floor", "controls", "spend",
+    "verdicts", "flagged", "sealed", "final_looks",
+}  # fmt: skip
+N = 500
+RIGHT = {"base": 10, "base_few_shot": 60, "instruct": 485, "best": 425}
+START = 1_800_000_000.0
+RECIPE = Recipe(
+    model="lab/qwen3-base",
+    stages=(Stage(data=(DataRef(name="maths_3", weight=3.0), DataRef(name="maths_1")), params={"tokens": 400_000}),),
+)
+
+
+def score(right, n=N, role="final"):
+    value = right / n
+    stderr = (value * (1 - value) / (n - 1)) ** 0.5
+    return Score(benchmark="tiny_gsm8k", metric="exact answer", value=value, stderr=stderr, n=n, role=role,
+                 lenient=min(1.0, value + 0.01), stops=0.99)  # fmt: skip
+
+
+class Made:
+    """A run folder in the making: the same calls that a session makes, at chosen times."""
+
+    def __init__(self, folder: Path, **asked):
+        self.folder, self.ledger = folder, Ledger(folder / "ledger.jsonl")
+        request = {"model": "lab/qwen3-base", "instruct": "lab/qwen3", "benchmark": "tiny_gsm8k", "agent": "asha",
+                   "seed": 3, "budget": {"seconds": 120.0}, "slots": 1, "lab_seed": 0} | asked  # fmt: skip
+        write_json(folder / "run.json", {"schema": 1, "request": request, "metric": "exact answer"})
+
+    def note(self, name, at=0.0, **fields):
+        self.ledger.append("note", note=name, at=START + at, **fields)
+
+    def clock(self, state, at):
+        self.note("clock", at, state=state)
+
+    def trial(self, name, right, at, state="scored", error=None, labels=(), kind="recipe", verdicts=()):
+        trial = Trial(id=name, kind=kind, recipe=RECIPE, proposal=Proposal(author="asha"), verdicts=verdicts)
+        self.ledger.append("started", trial=trial, at=START + at - 10)
+        if state == "pending":
+            return
+        scores = (score(right, 300, "search"),) if state == "scored" else ()
+        cost = Cost(seconds=9.5, train_seconds=8.0, eval_seconds=1.0)
+        outcome = Outcome(scores=scores, cost=cost, error=error, labels=labels, fidelity=0.5, tokens=200_000)
+        self.ledger.append("finished", trial=name, state=state, outcome=outcome, at=START + at)
+
+    def final(self, role, right=None, items=None, look=1, n=N):
+        right = RIGHT[role] if right is None else right
+        items = [float(number < right) for number in range(n)] if items is None else items
+        place = f"sealed/final-{look}/{role}/items.jsonl"
+        write_jsonl(self.folder / place, [
+            {"id": f"f{number}", "strict": value, "lenient": value, "response": "#### 4", "stopped": True}
+            for number, value in enumerate(items)
+        ])  # fmt: skip
+        self.ledger.append("scored", model=role, score=score(right, n), items=place, look=look)
+
+    def choose(self, trial, unresolved=False):
+        self.ledger.append("chosen", trial=trial, why="best of 3 by search score", unresolved=unresolved)
+
+
+def finished(folder, flagged=False, best=None, **asked):
+    """A whole run: anchors, five trials of every fate, a pause outside the budget, a choice, final scores, guards."""
+    made = Made(folder, **asked)
+    made.note("outside", what="lab", seconds=212.5)
+    made.trial("base", 6, 0, kind="anchor")
+    made.clock("runs", 0)
+    made.trial("t001", 90, 20)
+    made.trial("t002", 0, 32, state="failed", error="loss is NaN after 30 steps")
+    made.clock("pauses", 40)
+    made.note("outside", 45, what="base", seconds=5.0)
+    made.clock("runs", 45)
+    made.trial("t003", 240, 65)
+    made.trial("t004", 270, 95, labels=("does not stop",))
+    made.trial("t005", 0, 96, state="rejected", verdicts=(Verdict(guard="bounds", ok=False, reason="rank 9000"),))
+    made.trial("t006", 252, 115)
+    made.clock("stops", 125)
+    made.note("search_ended", 125, why="the budget is spent")
+    made.choose("t006")
+    for role in RIGHT:
+        made.final(role, best if role == "best" else None)
+    made.note("verdict", 130, verdict=Verdict(guard="bounds", ok=True))
+    made.note("verdict", 130, verdict=Verdict(guard="contamination", ok=not flagged, reason="3 final items in maths_9"))
+    return made
+
+
+# ---------------------------------------------------------------- one run, as data
+
+
+def test_the_report_of_a_finished_run_has_the_schema_and_the_numbers(tmp_path):
+    finished(tmp_path)
+    found = report.build_report(tmp_path)
+    assert set(found) == SCHEMA_KEYS
+    assert found["schema"] == 1 and found["model"] == "lab/qwen3-base" and found["metric"] == "exact answer"
+    assert found["fraction"]["value"] == pytest.approx(415 / 475)
+    assert set(found["fraction"]) == {"value", "low", "high", "confidence"}
+    assert found["fraction_why"] is None
+    assert found["fraction_over_few_shot"]["value"] == pytest.approx(365 / 425)
+    assert found["gain_points"]["value"] == pytest.approx(83.0) and set(found["gain_points"]) == {
+        "value",
+        "low",
+        "high",
+    }
+    assert found["scores"]["best"] == {
+        "value": 0.85, "stderr": pytest.approx(0.016, abs=1e-3), "n": N, "lenient": pytest.approx(0.86),
+        "source": "measured",
+    }  # fmt: skip
+    assert found["trials"] == {"scored": 4, "failed": 1, "rejected": 1, "pending": 0}
+    assert found["best_trial"] == "t006" and found["final_looks"] == 1 and found["sealed"] and not found["flagged"]
+    assert found["protocol"] == "own" and found["controls"] == []
+    assert 0.02 < found["noise_floor"] < 0.06
+    assert json.loads(report.render(tmp_path, "json")) == json.loads(json.dumps(found))
+
+
+def test_the_interval_in_the_report_is_that_of_the_paired_items(tmp_path):
+    finished(tmp_path)
+    items = {role: (np.arange(N) < right).astype(float) for role, right in RIGHT.items()}
+    expected = gain.fraction(items["best"], items["base"], items["instruct"]).interval
+    assert report.build_report(tmp_path)["fraction"] == expected.model_dump()
+
+
+def test_time_outside_the_budget_is_itemised_and_not_counted(tmp_path):
+    finished(tmp_path)
+    spend = report.build_report(tmp_path)["spend"]
+    assert spend["seconds"] == pytest.approx(120.0) and spend["budget_seconds"] == 120.0
+    assert spend["outside_budget"] == {"lab": 212.5, "base": 5.0}
+    assert (spend["train_seconds"], spend["eval_seconds"]) == (48.0, 6.0)
+    assert spend["overhead_seconds"] == pytest.approx(120 - 54)
+
+
+def test_two_slots_share_the_clock(tmp_path):
+    finished(tmp_path, slots=2)
+    assert report.build_report(tmp_path)["spend"]["overhead_seconds"] == pytest.approx(120 - 54 / 2)
+
+
+def test_a_flagged_run_counts_as_its_base_with_the_raw_value_beside_it(tmp_path):
+    finished(tmp_path, flagged=True)
+    found = report.build_report(tmp_path)
+    assert set(found) == SCHEMA_KEYS | {"raw_fraction"}
+    assert found["flagged"] and found["fraction"]["value"] == 0.0
+    assert found["raw_fraction"]["value"] == pytest.approx(415 / 475)
+    assert found["fraction_over_few_shot"]["value"] == pytest.approx(-50 / 425)
+    assert found["gain_points"]["value"] == 0.0 and found["scores"]["best"]["value"] == 0.85
+    text = report.to_text(tmp_path)
+    assert "FLAGGED" in text and "3 final items in maths_9" in text and "0.874" in text
+
+
+def test_a_later_verdict_of_a_guard_replaces_its_earlier_one(tmp_path):
+    made = finished(tmp_path, flagged=True)
+    made.note("verdict", 140, verdict=Verdict(guard="contamination", ok=True))
+    assert not report.build_report(tmp_path)["flagged"]
+
+
+def test_where_nothing_beats_the_base_the_result_is_the_base(tmp_path):
+    made = Made(tmp_path)
+    made.choose(None, unresolved=True)
+    for role in ("base", "base_few_shot", "instruct"):
+        made.final(role)
+    found = report.build_report(tmp_path)
+    assert (found["fraction"]["value"], found["fraction"]["low"], found["fraction"]["high"]) == (0.0, 0.0, 0.0)
+    assert found["best_trial"] is None and found["scores"]["best"] == found["scores"]["base"]
+    assert "best (the base)" in report.to_text(tmp_path) and "(unresolved)" in report.to_text(tmp_path)
+
+
+def test_an_extended_run_uses_the_last_look_and_counts_both(tmp_path):
+    made = finished(tmp_path)
+    made.note("extended", 200, seconds=60.0, trials=0)
+    for role in RIGHT:
+        made.final(role, right=450 if role == "best" else None, look=2)
+    found = report.build_report(tmp_path)
+    assert found["final_looks"] == 2 and found["spend"]["budget_seconds"] == 180.0
+    assert found["fraction"]["value"] == pytest.approx(440 / 475)
+    assert "looked at 2 times" in report.to_text(tmp_path)
+
+
+# ---------------------------------------------------------------- what is missing or wrong
+
+
+def test_a_run_that_has_just_been_opened_has_a_report_that_says_what_is_missing(tmp_path):
+    Made(tmp_path)
+    found = report.build_report(tmp_path)
+    assert set(found) == SCHEMA_KEYS
+    assert found["fraction"] is None and found["fraction_why"].startswith("not finished, no final score yet of")
+    assert found["scores"]["base"] is None and found["noise_floor"] is None and found["gain_points"] is None
+    for form in report.FORMATS:
+        assert "not finished" in report.render(tmp_path, form)
+
+
+def test_a_run_in_flight_shows_its_pending_trial_and_the_time_so_far(tmp_path):
+    made = Made(tmp_path)
+    made.clock("runs", 0)
+    made.trial("t001", 90, 20)
+    made.trial("t002", 0, 40, state="pending")
+    found = report.build_report(tmp_path)
+    assert found["trials"]["pending"] == 1 and found["spend"]["seconds"] == pytest.approx(30.0)
+    assert "0.300 at 20.0 s (t001)" in report.to_text(tmp_path)
+
+
+def test_time_between_two_owners_does_not_count(tmp_path):
+    made = Made(tmp_path)
+    made.clock("runs", 0)
+    made.clock("stops", 30)
+    made.clock("runs", 1000)
+    made.trial("t001", 90, 1020)
+    made.clock("stops", 1030)
+    assert report.build_report(tmp_path)["spend"]["seconds"] == pytest.approx(60.0)
+    assert "0.300 at 50.0 s" in report.to_text(tmp_path)
+
+
+def test_items_that_cannot_be_read_leave_a_wider_interval_and_say_so(tmp_path):
+    made = finished(tmp_path)
+    paired = report.build_report(tmp_path)["fraction"]
+    (tmp_path / "sealed/final-1/instruct/items.jsonl").unlink()
+    found = report.build_report(tmp_path)
+    assert found["fraction"]["value"] == pytest.approx(paired["value"])
+    assert found["fraction"]["high"] - found["fraction"]["low"] > paired["high"] - paired["low"]
+    assert "not paired" in found["fraction_why"] and "cannot be read" in found["fraction_why"]
+    assert str(made.folder) not in found["fraction_why"]
+
+
+def test_items_that_contradict_the_ledger_give_no_fraction(tmp_path):
+    finished(tmp_path)
+    place = tmp_path / "sealed/final-1/best/items.jsonl"
+    place.write_text(place.read_text().replace('"strict": 0.0', '"strict": 1.0'))
+    found = report.build_report(tmp_path)
+    assert found["fraction"] is None and "does not fit the ledger" in found["fraction_why"]
+
+
+def test_models_scored_on_different_items_give_no_paired_fraction(tmp_path):
+    finished(tmp_path)
+    place = tmp_path / "sealed/final-1/best/items.jsonl"
+    place.write_text(place.read_text().replace('"id": "f1"', '"id": "other"'))
+    found = report.build_report(tmp_path)
+    assert "was scored on other items" in found["fraction_why"] and found["gain_points"] is None
+
+
+def test_an_instruct_model_within_noise_of_the_base_gives_null_and_the_reason(tmp_path):
+    made = Made(tmp_path)
+    made.choose("t001")
+    for role in RIGHT:
+        made.final(role, right=12 if role == "instruct" else None)
+    found = report.build_report(tmp_path)
+    assert found["fraction"] is None and "within noise" in found["fraction_why"]
+    assert found["gain_points"]["value"] == pytest.approx(83.0)
+    assert "No fraction: instruct - base" in report.to_text(tmp_path)
+
+
+def test_a_run_without_an_instruct_model_says_that_one_is_needed(tmp_path):
+    made = Made(tmp_path, instruct=None)
+    made.choose("t001")
+    for role in ("base", "base_few_shot", "best"):
+        made.final(role)
+    found = report.build_report(tmp_path)
+    assert found["fraction"] is None and "--instruct" in found["fraction_why"]
+    assert found["gain_points"]["value"] == pytest.approx(83.0)
+
+
+def test_a_folder_that_is_no_run_and_a_broken_ledger_are_one_line_errors(tmp_path):
+    with pytest.raises(InputError, match="no run"):
+        report.render(tmp_path)
+    with pytest.raises(InputError, match="no run folder"):
+        report.build_report(tmp_path)
+    finished(tmp_path / "run")
+    ledger = tmp_path / "run" / "ledger.jsonl"
+    ledger.write_text(ledger.read_text().replace("maths_3", "maths_4", 1))
+    with pytest.raises(LedgerError, match="line"):
+        report.build_report(tmp_path / "run")
+    with pytest.raises(InputError, match="choose one of"):
+        report.render(tmp_path / "run", "pdf")
+
+
+# ---------------------------------------------------------------- one run, in words
+
+
+def test_the_text_fits_a_terminal_and_says_what_a_reader_wants(tmp_path):
+    finished(tmp_path)
+    text = report.to_text(tmp_path)
+    assert all(len(line) <= WIDTH for line in text.replace(str(tmp_path), "DIR").splitlines())
+    assert text.isascii()
+    for said in ("fraction of the human gain regained", "0.874 [0.8", "base, few-shot", "instruct", "lenient",
+                 "best (t006)", "maths_3 75%, maths_1 25%", "4 scored, 1 failed, 1 rejected, 0 pending",
+                 "120.0 s of 120.0 s", "outside: lab", str(tmp_path), "B)", "the budget is spent"):  # fmt: skip
+        assert said in text
+
+
+def test_the_curve_leaves_out_what_does_not_stop(tmp_path):
+    finished(tmp_path)
+    line = next(line for line in report.to_text(tmp_path).splitlines() if "(t001)" in line)
+    assert line.strip() == "0.300 at 20.0 s (t001), 0.800 at 60.0 s (t003), 0.840 at 110.0 s (t006)"
+
+
+def test_markdown_has_whole_tables_and_the_recipe(tmp_path):
+    finished(tmp_path)
+    lines = report.to_markdown(tmp_path).splitlines()
+    assert lines[0] == "# lab/qwen3-base on tiny\\_gsm8k"
+    tables = [line for line in lines if line.startswith("|")]
+    assert (
+        len({line.count("|") - line.count("\\|") for line in tables if "strict" in line or "few-shot |" in line}) == 1
+    )
+    assert any("loss is NaN after 30 steps" in line for line in tables)
+    assert "```yaml" in lines and "  - {name: maths_3, weight: 3.0}" in lines
+
+
+def test_the_page_is_self_contained_well_formed_and_draws_the_curve(tmp_path):
+    finished(tmp_path)
+    page = report.to_html(tmp_path)
+    assert "http" not in page.replace("http-equiv", "") and "<script" not in page and "url(" not in page
+    drawings = [ET.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.S)]
+    assert len(drawings) == 2
+    curve = drawings[1]
+    assert len(curve.findall("circle")) == 4
+    assert [circle.get("class") for circle in curve.findall("circle")].count("dot hollow") == 1
+    path = next(path.get("d") for path in curve.findall("path") if path.get("class") == "line")
+    assert path.count("V") == 2
+    heights = [float(y) for y in re.findall(r"V([\d.]+)", path)]
+    assert heights == sorted(heights, reverse=True)
+
+
+def test_names_from_outside_cannot_become_markup(tmp_path):
+    finished(tmp_path, model="<script>alert(1)</script>", agent="a|b")
+    assert "<script" not in report.to_html(tmp_path)
+    markdown = report.to_markdown(tmp_path)
+    assert "\\<script>" in markdown and "a\\|b" in markdown
+
+
+def test_a_long_row_is_folded_into_its_column(tmp_path):
+    made = Made(tmp_path)
+    made.note("verdict", verdict=Verdict(guard="files", ok=False, reason="evals/tiny_gsm8k was changed " * 12))
+    text = report.to_text(tmp_path)
+    assert all(len(line) <= WIDTH for line in text.replace(str(tmp_path), "DIR").splitlines())
+    assert text.count("evals/tiny_gsm8k was changed") >= 12
+
+
+def test_seven_benchmarks_side_by_side_still_fit():
+    cells = ("0.87 [0.84, 0.90]",) * 7
+    grid = Table("Grid", (("HuggingFaceTB/SmolLM3-3B-Base", *cells),), ("", *("arenahardwriting",) * 7))
+    text = to_text(Page("t", "", "", "", "", (grid,)))
+    assert all(len(line) <= WIDTH for line in text.splitlines())
+    assert "".join(text.split()).count("0.84,") == 7
+
+
+def test_writing_leaves_three_files_and_the_same_again(tmp_path):
+    finished(tmp_path)
+    first = report.write_report(tmp_path)
+    assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(first))
+    assert (tmp_path / "report.md").is_file() and (tmp_path / "report.html").is_file()
+    assert report.write_report(tmp_path) == first
+
+
+# ---------------------------------------------------------------- several runs
+
+
+def matrix(folder):
+    cells = []
+    for model, best in (("lab/qwen3-base", 425), ("lab/gemma3-base", 300)):
+        for benchmark in ("gsm8k", "gpqamain"):
+            name = f"{model.split('/')[1]}-{benchmark}"
+            finished(folder / name, best=best, model=model, benchmark=benchmark)
+            cells.append({"family": model, "benchmark": benchmark, "folder": name})
+    return cells
+
+
+def test_a_matrix_has_a_grid_and_the_fraction_of_its_averages(tmp_path):
+    write_json(tmp_path / "matrix.json", {"cells": matrix(tmp_path), "weights": {"gsm8k": 1.0, "gpqamain": 3.0}})
+    found = report.document(tmp_path)
+    assert found["kind"] == "matrix" and len(found["cells"]) == 4 and found["missing"] == []
+    assert found["scores"]["best"] == pytest.approx((0.85 + 0.6) / 2)
+    assert found["fraction"]["value"] == pytest.approx((0.725 - 0.02) / 0.95)
+    assert found["fraction"]["low"] < found["fraction"]["value"] < found["fraction"]["high"]
+    text = report.to_text(tmp_path)
+    assert "Fraction by model and benchmark" in text and "0.750" in text and "0.742 [" in text
+    assert "no missing" not in text and all(len(line) <= WIDTH for line in text.splitlines()[1:])
+    assert "<svg" in report.to_html(tmp_path) and "| weight |" in report.to_markdown(tmp_path)
+    assert report.write_report(tmp_path) == found
+
+
+def test_a_matrix_with_a_flagged_and_an_unfinished_cell_says_so(tmp_path):
+    cells = matrix(tmp_path)
+    finished(tmp_path / "flagged", flagged=True, model="lab/smollm3-base", benchmark="gsm8k")
+    Made(tmp_path / "open", model="lab/smollm3-base", benchmark="gpqamain")
+    cells += [{"folder": "flagged"}, {"folder": "open"}, {"folder": "never"}]
+    write_json(tmp_path / "matrix.json", {"cells": cells, "weights": {"gsm8k": 1.0, "gpqamain": 3.0}})
+    found = report.document(tmp_path)
+    assert {row["folder"] for row in found["missing"]} == {"open", "never"}
+    assert found["raw_fraction"]["value"] > found["fraction"]["value"]
+    text = report.to_text(tmp_path)
+    assert "Incomplete" in text and "never (not started)" in text and "FLAGGED" in text
+
+
+def test_an_empty_matrix_is_a_report_and_a_broken_one_an_error(tmp_path):
+    write_json(tmp_path / "matrix.json", {"cells": [{"folder": "never"}]})
+    assert report.document(tmp_path)["fraction"] is None
+    assert "never" in report.to_text(tmp_path)
+    write_json(tmp_path / "matrix.json", {"cells": 3})
+    with pytest.raises(InputError, match="cells"):
+        report.document(tmp_path)
+
+
+def test_benchmarks_of_a_protocol_have_its_weights(tmp_path):
+    finished(tmp_path / "a", benchmark="gsm8k", protocol="posttrainbench-v1")
+    write_json(tmp_path / "matrix.json", {"cells": [{"folder": "a"}]})
+    assert report.document(tmp_path)["weights"] == {"gsm8k": pytest.approx(0.0936, abs=1e-4)}
+
+
+def test_agents_are_compared_by_their_lift_over_the_same_seeds(tmp_path):
+    for seed, (ours, theirs) in enumerate([(425, 300), (430, 280), (400, 310)]):
+        finished(tmp_path / f"arms/asha-{seed}", best=ours, seed=seed)
+        finished(tmp_path / f"arms/random-{seed}", best=theirs, seed=seed, agent="random")
+    found = report.document(tmp_path)
+    assert found["kind"] == "comparison" and len(found["runs"]) == 6
+    lift = next(row for row in found["lifts"] if row["agent"] == "asha")
+    differences = np.array([125, 150, 90]) / 475
+    reach = 4.3027 * differences.std(ddof=1) / 3**0.5
+    assert lift["pairs"] == 3
+    assert (lift["value"], lift["low"]) == pytest.approx((differences.mean(), differences.mean() - reach), abs=1e-4)
+    text = report.to_text([tmp_path / "arms/asha-0", tmp_path / "arms/random-0"])
+    assert "2 runs compared" in text and "Lift" not in text  # one pair shows no spread
+    assert "asha over random" in report.to_text(tmp_path)
+    assert "asha over random" in report.to_html(tmp_path)
