@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import json
 import random
 import string
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from pipeline import benchmarks, catalogue
 from pipeline.errors import InputError
 from pipeline.guards.contamination import QUOTED, on_source
+from pipeline.rowfiles import read_rows
 from pipeline.types import ItemsKey
 
 QUESTION = 'Tom\'s 3 well-known shops sell "red" apples.\nHe buys 12.5 kg + 4 kg: how many kg now?'
@@ -238,6 +241,18 @@ def test_of_the_shipped_sources_only_the_last_holds_final_items(name):
         if not on_source(source, catalogue.rows(source, key), pool).ok
     ]
     assert accused == [f"{benchmark.kind}_8"]
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="real benchmark items are not beside this checkout")
+def test_real_items_are_found_and_a_real_training_split_is_not_accused():
+    train, test = (read_rows(REAL / "gsm8k" / f"{split}.jsonl") for split in ("train", "test"))
+    assert on_source("gsm8k", train, test).ok
+    assert on_source("gsm8k", [{"data": json.dumps(row)} for row in test], test).reason.startswith("gsm8k: 1319 rows")
+    with gzip.open(REAL / "humaneval" / "HumanEval.jsonl.gz", "rt") as lines:
+        code = [json.loads(line) for line in lines]
+    items = [{"id": row["task_id"], "question": row["prompt"]} for row in code]
+    rows = [{"text": f"```python\n{row['prompt']}{row['canonical_solution']}```"} for row in code]
+    assert on_source("code", rows, items).reason.startswith("code: 164 rows")
 
 
 def test_items_of_the_pool_count_that_no_salt_has_selected():
