@@ -19,6 +19,8 @@ from pipeline.guards.contamination import QUOTED, on_source
 from pipeline.rowfiles import read_rows
 from pipeline.types import ItemsKey
 
+REAL = Path(__file__).parents[3] / "shared" / "data"
+
 QUESTION = 'Tom\'s 3 well-known shops sell "red" apples.\nHe buys 12.5 kg + 4 kg: how many kg now?'
 ITEM = {"id": "final-7", "question": QUESTION, "answer": "SECRET-16.5"}
 ALPHABET = string.ascii_lowercase + "éßñ"
