@@ -4,7 +4,7 @@ from pipeline.types import Family
 
 # The template writes <bos> itself: rendered text is tokenised without special tokens, or there would be two.
 TEMPLATE = r"""
-{%- if tools -%}{{- raise_exception('this template renders no tools: use the tokenizer of the instruct model') -}}{%- endif -%}
+{%- if tools -%}{{- raise_exception("tools need the instruct model's own tokenizer") -}}{%- endif -%}
 {%- set system = messages[0].role == 'system' -%}
 {{- bos_token -}}
 {%- for message in (messages[1:] if system else messages) -%}

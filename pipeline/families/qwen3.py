@@ -5,7 +5,7 @@ from pipeline.types import Family
 # What Qwen's own template renders with enable_thinking=False: the block that says "nothing to think about" stands in
 # the generation prompt and before the last answer, and is left out of earlier answers.
 TEMPLATE = r"""
-{%- if tools -%}{{- raise_exception('this template renders no tools: use the tokenizer of the instruct model') -}}{%- endif -%}
+{%- if tools -%}{{- raise_exception("tools need the instruct model's own tokenizer") -}}{%- endif -%}
 {%- set opened = '<|im_start|>assistant\n<think>\n\n</think>\n\n' -%}
 {%- for message in messages -%}
   {%- if message.role == 'assistant' and loop.last -%}

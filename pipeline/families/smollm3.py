@@ -6,7 +6,7 @@ from pipeline.types import Family
 # prompt, so that the same model would be trained and scored on different prompts tomorrow, and its 40 to 250 tokens
 # would outweigh a small model's whole conversation. A system message, if there is one, is an ordinary turn here.
 TEMPLATE = r"""
-{%- if tools -%}{{- raise_exception('this template renders no tools: use the tokenizer of the instruct model') -}}{%- endif -%}
+{%- if tools -%}{{- raise_exception("tools need the instruct model's own tokenizer") -}}{%- endif -%}
 {%- set opened = '<|im_start|>assistant\n<think>\n\n</think>\n' -%}
 {%- for message in messages -%}
   {%- if message.role == 'assistant' -%}

@@ -1,0 +1,119 @@
+"""The engine's answers are those of plain `generate`, item by item, whatever the batch."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from pipeline.chat import render
+from pipeline.engines._decode import Row, sample
+from pipeline.engines.hf import HfEngine, open_engine
+from pipeline.types import Request
+from tests import tiny_models
+from tests.tiny_models import FAMILIES
+
+QUESTIONS = [tiny_models.sums(number * 5)[0] for number in range(13)]
+REQUESTS = [  # prompts of unlike lengths; one answer in four is cut
+    Request(messages=({"role": "user", "content": question * (1 + number % 3)},), max_tokens=40 if number % 4 else 3)
+    for number, question in enumerate(QUESTIONS)
+]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def engine(request: pytest.FixtureRequest) -> HfEngine:
+    return open_engine(str(tiny_models.taught(request.param)), dtype="float32")
+
+
+def plain_generate(folder: str, engine: HfEngine, requests: list[Request]) -> list[str]:
+    """One by one, with nothing of ours but the template."""
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    texts = []
+    for request in requests:
+        prompt = render(tokenizer, engine.family, list(request.messages or ()), generation=True)
+        ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+        out = model.generate(**ids, max_new_tokens=request.max_tokens, do_sample=False)
+        texts.append(tokenizer.decode(out[0, ids["input_ids"].shape[1] :], skip_special_tokens=True))
+    return texts
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_answers_equal_plain_generate_and_do_not_depend_on_the_batch(name):
+    folder = str(tiny_models.taught(name))
+    engine = open_engine(folder, dtype="float32")
+    one_by_one = open_engine(folder, dtype="float32", batch_rows=1).generate(REQUESTS)
+    assert any(answer[0].stopped for answer in one_by_one) and not all(answer[0].stopped for answer in one_by_one)
+    for rows in (2, 5, 256):
+        assert open_engine(folder, dtype="float32", batch_rows=rows).generate(REQUESTS) == one_by_one
+    assert [answer[0].text for answer in one_by_one] == plain_generate(folder, engine, REQUESTS)
+
+
+def test_a_model_is_stopped_at_its_turns_end_even_if_its_generation_config_says_nothing_of_it(tmp_path):
+    folder = shutil.copytree(tiny_models.taught("qwen3"), tmp_path / "unmended")
+    (folder / "generation_config.json").unlink()
+    unmended = open_engine(str(folder), dtype="float32")
+    assert unmended.generate(REQUESTS) == open_engine(str(tiny_models.taught("qwen3")), dtype="float32").generate(
+        REQUESTS
+    )
+
+
+def test_an_answer_ends_before_a_stop_text_and_that_is_not_stopping(engine):
+    for request, [completion] in zip(REQUESTS[1:4], engine.generate(REQUESTS[1:4]), strict=True):
+        until = completion.text[2:4]
+        [[cut]] = engine.generate([request.model_copy(update={"until": (until, "never there")})])
+        assert cut.text == completion.text[: completion.text.index(until)]
+        assert not cut.stopped
+
+
+def test_raw_text_is_continued_as_it_is_with_the_tokenizers_own_beginning(engine):
+    [ids] = engine._encode([Request(text="2 + 2 =")])
+    assert engine.tokenizer.decode(ids) == (engine.family.bos or "") + "2 + 2 ="
+    [chat] = engine._encode(REQUESTS[:1])
+    assert engine.family.bos is None or chat.count(engine.tokenizer.bos_token_id) == 1
+
+
+def test_sampling_depends_on_the_seed_and_not_on_the_batch():
+    folder = str(tiny_models.taught("qwen3"))
+    requests = [request.model_copy(update={"temperature": 0.8, "top_p": 0.9, "n": 3}) for request in REQUESTS[:5]]
+    answers = open_engine(folder, dtype="float32", seed=1).generate(requests)
+    assert answers == open_engine(folder, dtype="float32", seed=1, batch_rows=2).generate(requests)
+    assert answers != open_engine(folder, dtype="float32", seed=2).generate(requests)
+    assert len({completion.text for completion in answers[0]}) > 1
+
+
+class Draw:
+    """A generator whose draws are known."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def random(self) -> float:
+        return self.value
+
+
+@pytest.mark.parametrize(
+    ("draw", "top_p", "token"), [(0.0, 1.0, 2), (0.59, 1.0, 2), (0.61, 1.0, 0), (0.999999, 1.0, 1), (0.999999, 0.5, 2)]
+)
+def test_a_token_is_drawn_by_its_share_within_the_nucleus(draw, top_p, token):
+    logits = torch.log(torch.tensor([0.3, 0.1, 0.6]))
+    row = Row([0], 1, temperature=1.0, top_p=top_p, random=Draw(draw))  # type: ignore[arg-type]
+    assert sample(logits, row) == token
+
+
+def test_likelihoods_are_those_of_the_model(engine):
+    pairs = [(REQUESTS[i], text) for i, text in enumerate(["4.", "17 apples.", "Answer: B"])]
+    for (request, text), (value, greedy) in zip(pairs, engine.loglikelihood(pairs), strict=True):
+        [prompt] = engine._encode([request])
+        ending = engine.tokenizer(text, add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            scores = engine.model(torch.tensor([prompt + ending])).logits.log_softmax(-1)[0, len(prompt) - 1 : -1]
+        expected = sum(float(scores[i, token]) for i, token in enumerate(ending))
+        assert value == pytest.approx(expected, abs=1e-3)
+        assert greedy == (scores.argmax(-1).tolist() == ending)
+
+
+def test_memory_bounds_a_batch(engine, monkeypatch):
+    monkeypatch.setattr("pipeline.engines.hf._free_bytes", lambda device: 1.0)
+    assert engine._fitting([Row([1] * 10, 8)] * 5) == 1
