@@ -1,0 +1,74 @@
+"""From what a user typed to a run's request: every name checked first, then models built or fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline import benchmarks, catalogue, models, opening, plugins
+from pipeline.prior import prior_changes
+from pipeline.recipe import load_recipe, search_space
+from pipeline.request import RunRequest
+from pipeline.types import Budget, Recipe, Record
+
+Resolve = Callable[[str, int], Path]  # (model name, lab seed) -> its folder
+
+
+class Asked(Record):
+    """A run in the user's words. `instruct` None stands for the known sibling of `model`, if there is one."""
+
+    model: str
+    benchmark: str
+    budget: Budget
+    instruct: str | None = None
+    family: str | None = None
+    agent: str | None = "asha"  # None: driven by steps
+    seed: int = 0
+    lab_seed: int = 0
+    recipe: str | None = None  # None: the benchmark's own
+    executor: str = "local"
+    slots: int = 1
+
+
+def check(asked: Asked) -> Recipe:
+    """Check all names of a run without building or fetching anything; returns the recipe it starts from.
+
+    Raises InputError naming the first thing that is wrong.
+    """
+    benchmark = benchmarks.load_benchmark(asked.benchmark)
+    for model in (asked.model, asked.instruct):
+        if model is not None:
+            models.check(model)
+    if asked.agent is not None:
+        plugins.entry("agents", asked.agent)
+    if asked.family is not None:
+        plugins.load("families", asked.family)
+    plugins.load("executors", asked.executor)
+    recipe = load_recipe(asked.recipe or benchmark.recipe)
+    for stage in recipe.stages:
+        for reference in stage.data:
+            catalogue.find(reference.name)
+    return recipe.model_copy(update={"model": asked.model})
+
+
+def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
+    """The request that a Session opens with. Models are built or fetched here, which can take minutes."""
+    recipe = check(asked)
+    instruct = asked.instruct or models.sibling(asked.model)
+    request = RunRequest(
+        model=asked.model,
+        model_path=str(resolve(asked.model, asked.lab_seed)),
+        instruct=instruct,
+        instruct_path=str(resolve(instruct, asked.lab_seed)) if instruct else None,
+        family=asked.family,
+        benchmark=asked.benchmark,
+        agent=asked.agent,
+        seed=asked.seed,
+        lab_seed=asked.lab_seed,
+        budget=asked.budget,
+        recipe=recipe,
+        executor=asked.executor,
+        slots=asked.slots,
+    )
+    sources = opening.sources(request, benchmarks.load_benchmark(asked.benchmark))
+    return request.model_copy(update={"prior": prior_changes(recipe, search_space(recipe, sources))})

@@ -1,0 +1,127 @@
+"""`posttrain doctor`: what this installation stands on, and what nobody has tried."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline import __version__, console
+from pipeline.commands import options
+
+LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "lm_eval", "pydantic", "typer")
+UNTESTED = (
+    "GPUs: the code paths exist (device and dtype by measurement) and have never run",
+    "the Hub: fetching models and data sets is written after its documentation and has never met a network",
+    "real weights: the three families' architecture classes are exercised at 0.2 M parameters only",
+    "macOS (jobs are spawned there instead of forked) and Windows",
+    "several hosts, and file systems without locks (some NFS mounts)",
+)
+
+
+def doctor(as_json: options.Json = False) -> None:
+    """Show versions, this machine, the cache, what is untested.
+
+    \b
+    Example:
+      posttrain doctor
+    """
+    with console.stdout_kept_clean():
+        facts = examine()
+    if as_json:
+        console.document(facts)
+    else:
+        print(as_text(facts))
+
+
+def examine() -> dict[str, Any]:
+    """Everything doctor knows. The machine is measured in a child process unless that was done before."""
+    from pipeline import machine, paths
+
+    home = paths.home()
+    try:
+        measured: Any = machine.cached()
+    except Exception as error:  # doctor describes what is broken; it does not break with it
+        measured = {"error": " ".join(str(error).split())}
+    return {
+        "posttrain": __version__,
+        "python": f"{platform.python_version()} at {sys.executable}",
+        "platform": platform.platform(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "machine": measured,
+        "cache": {"folder": home, "bytes": folder_bytes(home), "disk_free_bytes": free_bytes(home)},
+        "lab": lab_state(),
+        "untested": UNTESTED,
+    }
+
+
+def version(name: str) -> str | None:
+    """A library's installed version, without importing it."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def lab_state() -> list[dict[str, Any]]:
+    """The labs in the cache."""
+    from pipeline import lab
+
+    return list(lab.listing())
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder; 0 if it is not there."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            total += path.lstat().st_size if path.exists() else 0
+    return total
+
+
+def free_bytes(folder: Path) -> int:
+    """Free bytes on the disk where the folder lies or will lie."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def as_text(facts: dict[str, Any]) -> str:
+    """The facts in the order in which they are looked for."""
+    cache = facts["cache"]
+    missing = [name for name, found in facts["libraries"].items() if found is None]
+    versions = ", ".join(f"{name} {found}" for name, found in facts["libraries"].items() if found)
+    lines = [
+        f"posttrain {facts['posttrain']}, Python {facts['python']}, {facts['platform']}",
+        f"libraries  {versions}",
+        *([f"MISSING    {', '.join(missing)}: install them with pip install -e ."] if missing else []),
+        f"machine    {machine_text(facts['machine'])}",
+        f"cache      {cache['folder']}: {console.size(cache['bytes'])}, {console.size(cache['disk_free_bytes'])} free",
+        f"lab        {lab_text(facts['lab'])}",
+        "untested   " + "\n           ".join(facts["untested"]),
+    ]
+    return "\n".join(lines)
+
+
+def machine_text(found: Any) -> str:
+    """What was measured of the machine."""
+    if isinstance(found, dict):
+        return f"NOT MEASURED: {found['error']}"
+    speeds = ", ".join(f"{what} {value:.1f}" for what, value in found.gflops.items())
+    busy = "" if found.quiet else " (others used the cores meanwhile: it will be measured again)"
+    return (
+        f"{found.cores} cores, {console.size(found.memory_bytes)}, {found.device}; chosen by measurement: "
+        f"{found.dtype}, {found.threads} threads{busy}\n           GFLOP/s: {speeds}"
+    )
+
+
+def lab_text(labs: list[dict[str, Any]]) -> str:
+    """The labs that are built."""
+    if not labs:
+        return "none built yet (posttrain reproduce builds one, or posttrain lab build)"
+    return "\n           ".join(", ".join(f"{key} {value}" for key, value in each.items()) for each in labs)

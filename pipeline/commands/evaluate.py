@@ -1,0 +1,152 @@
+"""`posttrain evaluate`: a checkpoint's scores, and its fraction of the human gain, under a search's own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from pipeline import console
+from pipeline.commands import options
+
+Split = Literal["search", "final"]
+Rows = dict[str, list[dict[str, Any]]]  # per-item results by what they are of: model, base, instruct
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A Hub id, a local folder (or adapter), a lab model.")],
+    benchmark: options.Benchmarks,
+    split: Annotated[Split, typer.Option(help="Items to score on.")] = "search",
+    base: Annotated[str | None, typer.Option(metavar="M", help="Base model, for the fraction.")] = None,
+    instruct: options.Instruct = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Score the first N items only.")] = None,
+    engine: Annotated[str, typer.Option(metavar="E", help="What generates: see `posttrain list engines`.")] = "hf",
+    lab_seed: options.LabSeed = 0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for per-item results.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Score a model on benchmarks, by a search's own rules.
+
+    With --base and --instruct also the fraction of the human gain.
+
+    \b
+    Example:
+      posttrain evaluate lab/qwen3 --benchmark tiny_gsm8k --limit 100
+    """
+    from pipeline import models
+    from pipeline.errors import InputError
+
+    if (base is None) != (instruct is None):
+        raise InputError("--base and --instruct: the fraction needs both; give both or neither")
+    names = options.benchmarks(benchmark)
+    named = {"model": model, "base": base, "instruct": instruct}
+    wanted = {role: name for role, name in named.items() if name is not None}
+    for name in wanted.values():
+        models.check(name)
+    options.plugin("engines", engine, "--engine")
+    folder = options.new_folder(out, f"evaluation-{Path(model).name}")
+    progress = console.Progress()
+    with console.stdout_kept_clean():
+        folders = {role: models.resolve(name, lab_seed, progress) for role, name in wanted.items()}
+        found = evaluate_all(names, folders, split, lab_seed, limit, engine, progress)
+        path = write_items(folder, found, private=split == "final")
+    document = summary(model, found, path)
+    if as_json:
+        console.document(document)
+    else:
+        print(as_text(document))
+
+
+def evaluate_all(
+    names: list[str], folders: dict[str, Path], split: Split, lab_seed: int, limit: int | None, engine: str,
+    progress: Callable[..., None],
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """An `Evaluation` by benchmark and role."""
+    from pipeline import benchmarks, evaluate, machine
+    from pipeline.types import ItemsKey
+
+    threads, key = machine.cached().threads, ItemsKey(lab_seed=lab_seed)
+    progress("importing torch and lm-eval")
+    import torch
+
+    torch.set_num_threads(threads)
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        benchmark = benchmarks.load_benchmark(name)
+        items = benchmarks.items(benchmark, split, key, limit)
+        for role, folder in folders.items():
+            progress(f"{benchmark.name}: scoring {role} on {len(items)} {split} items")
+            scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine)
+            found.setdefault(benchmark.name, {})[role] = scored
+    progress("done")
+    return found
+
+
+def write_items(folder: Path, found: dict[str, dict[str, Any]], private: bool) -> Path:
+    """All per-item results in one file, each naming its benchmark and whose answer it is."""
+    from pipeline.paths import write_jsonl
+
+    rows = [
+        {"benchmark": name, "of": role, **item}
+        for name, by_role in found.items()
+        for role, scored in by_role.items()
+        for item in scored.items
+    ]
+    path = folder / "items.jsonl"
+    write_jsonl(path, rows, mode=0o600 if private else 0o666)
+    return path
+
+
+def summary(model: str, found: dict[str, dict[str, Any]], path: Path) -> dict[str, Any]:
+    """What `--json` prints: the model's scores, and the fraction where base and instruct were scored, too."""
+    document: dict[str, Any] = {
+        "model": model,
+        "scores": [by_role["model"].score for by_role in found.values()],
+        "items": path.absolute(),
+    }
+    if all("instruct" in by_role for by_role in found.values()):
+        document |= {
+            "base": [by_role["base"].score for by_role in found.values()],
+            "instruct": [by_role["instruct"].score for by_role in found.values()],
+            **fraction(found),
+        }
+    return document
+
+
+def fraction(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The fraction over all benchmarks, by their weights, with its interval; null with the reason within noise."""
+    from pipeline import benchmarks, gain
+
+    cells = [gain.Cell("model", name, **{_column(role): strict(by_role[role]) for role in by_role})
+             for name, by_role in found.items()]  # fmt: skip
+    result = gain.matrix_fraction(cells, {name: benchmarks.load_benchmark(name).weight for name in found})
+    return {"fraction": result.interval, "fraction_why": result.why}
+
+
+def _column(role: str) -> str:
+    return "best" if role == "model" else role
+
+
+def strict(evaluation: Any) -> Any:
+    """Strict per-item scores as an array."""
+    import numpy as np
+
+    return np.array([item["strict"] for item in evaluation.items], float)
+
+
+def as_text(document: dict[str, Any]) -> str:
+    """The scores as a table."""
+    lines = []
+    for role, label in (("scores", document["model"]), ("base", "base"), ("instruct", "instruct")):
+        for score in document.get(role, []):
+            more = f"lenient {score.lenient:.3f}, stops {score.stops:.2f}" if score.stops is not None else ""
+            value = f"{score.value:.3f} +- {score.stderr:.3f}"
+            lines.append(f"{label:24}  {score.benchmark:16}  {value}  n {score.n} {score.role}  {score.metric}  {more}")
+    if document.get("fraction"):
+        found = document["fraction"]
+        lines.append(f"fraction of the human gain  {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]")
+    elif "fraction" in document:
+        lines.append(f"no fraction: {document['fraction_why']}")
+    return "\n".join([*lines, f"per-item results: {document['items']}"])

@@ -1,0 +1,121 @@
+"""Options that several commands share, and how their texts are read. Every wrong text is an InputError of one line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import InputError, unknown
+
+LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
+DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+FORMS = "write it as 90s, 15m, 10h or 1h30m"
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="Seed of the search.")]
+LabSeed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="Seed of the lab and its items.")]
+Agent = Annotated[str, typer.Option(metavar="A", help="Who proposes: see `posttrain list agents`, or a dotted path.")]
+Benchmarks = Annotated[list[str], typer.Option("--benchmark", metavar="B", help="Commas, repeats and `all`.")]
+Model = Annotated[str, typer.Option(metavar="M", help="Base: a Hub id, a folder, a lab model.")]
+Instruct = Annotated[str | None, typer.Option(metavar="M", help="Its instruct-tuned sibling, the human reference.")]
+BudgetText = Annotated[str, typer.Option("--budget", metavar="TIME", help="Wall clock: 90s, 15m, 10h, 1h30m.")]
+Trials = Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at most.")]
+RecipeFile = Annotated[str | None, typer.Option("--recipe", metavar="FILE", help="Start from it: a file, or a name.")]
+Slots = Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Trials at once; they divide the cores.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New or empty. Default: a new one in ./runs.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
+
+
+def seconds(text: str, option: str = "--budget") -> float:
+    """Seconds in a duration such as 90s, 15m, 10h, 1h30m. Raises InputError for anything else."""
+    found = DURATION.fullmatch(text.strip())
+    if not found or not any(found.groups()):
+        raise InputError(f"{option} '{text}': not a duration; {FORMS}")
+    hours, minutes, rest = (float(part or 0) for part in found.groups())
+    total = hours * 3600 + minutes * 60 + rest
+    if not total > 0:
+        raise InputError(f"{option} '{text}': the budget must be more than 0; {FORMS}")
+    return total
+
+
+def added_seconds(text: str) -> float:
+    """Seconds in an extension of the budget such as +2h."""
+    if not text.startswith("+"):
+        raise InputError(f"--budget '{text}': with --resume the budget can only be extended; write it as +2h")
+    return seconds(text[1:])
+
+
+def split(values: list[str], kind: str, option: str, known: list[str]) -> list[str]:
+    """The names in options such as `--benchmark a,b --benchmark c`, each once, in order; `all` stands for `known`."""
+    names: list[str] = []
+    for name in (part.strip() for value in values for part in value.split(",")):
+        if not name:
+            raise InputError(f"{option}: an empty name; known are {', '.join(known)}")
+        names.extend(known if name == "all" else [name])
+    for name in names:
+        if name not in known and not Path(name).is_dir():
+            raise unknown(kind, name, known)
+    return list(dict.fromkeys(names))
+
+
+def benchmarks(values: list[str]) -> list[str]:
+    """The benchmarks asked for: names in evals/ or folders, checked to be loadable."""
+    from pipeline import benchmarks as shelf
+
+    names = split(values, "benchmark", "--benchmark", shelf.names())
+    for name in names:
+        shelf.load_benchmark(name)
+    return names
+
+
+def plugin(kind: str, name: str, option: str) -> str:
+    """`name` if it is a plugin of that kind or a dotted path that can be loaded."""
+    from pipeline import plugins
+
+    if name not in plugins.names(kind):
+        if "." not in name:
+            raise unknown(option.lstrip("-"), name, plugins.names(kind))
+        plugins.load(kind, name)
+    return name
+
+
+def changes(text: str) -> dict[str, Any]:
+    """The patch in `--changes`: a JSON object of dotted paths and values."""
+    example = """such as '{"stages.0.params.learning_rate": 2e-4}'"""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"--changes: not JSON ({error.msg}, column {error.colno}); give an object {example}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"--changes: a JSON object is needed, {example}")
+    return value
+
+
+def run_folder(folder: Path) -> Path:
+    """`folder` if it holds a run."""
+    hint = "name one that `posttrain search`, `open` or `reproduce` wrote"
+    if not folder.exists():
+        raise InputError(f"{folder}: no such folder; {hint}")
+    if not (folder / "run.json").is_file():
+        raise InputError(f"{folder}: not a run folder (it has no run.json); {hint}")
+    return folder
+
+
+def new_folder(out: Path | None, name: str) -> Path:
+    """The folder a run will be written to: `out` if nothing lies there, else a new numbered one under ./runs."""
+    if out is not None:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            go_on = f"go on with `posttrain search --resume {out}`" if (out / "run.json").exists() else "empty it"
+            raise InputError(f"--out {out}: already in use; name a new folder, or {go_on}")
+        return out
+    slug = re.sub(r"[^\w.-]+", "-", name)
+    folder = Path("runs") / slug
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = Path("runs") / f"{slug}-{number}"
+    return folder

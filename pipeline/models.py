@@ -1,0 +1,88 @@
+"""A model's name becomes a folder: a lab model is built, a Hub id is fetched, a local folder is taken as it is.
+
+Everything below the command line and the Session sees only folders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.errors import InputError
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+Progress = Callable[..., None]  # (what, share done, seconds left), as `console.Progress`
+MODEL_FILES = ("config.json", "adapter_config.json")  # a whole model, or a PEFT adapter
+
+
+def check(name: str) -> None:
+    """Raises InputError if `name` cannot be a model; builds and fetches nothing."""
+    if name.startswith("lab/"):
+        known = lab_names()
+        if name not in known:
+            from pipeline.errors import unknown
+
+            raise unknown("lab model", name, known)
+    elif Path(name).expanduser().is_dir():
+        folder = Path(name).expanduser()
+        if not any((folder / file).is_file() for file in MODEL_FILES):
+            files = " nor ".join(MODEL_FILES)
+            raise InputError(f"model '{name}': the folder holds neither {files}; name a model's folder")
+    elif name.startswith((".", "/", "~")) or not HUB_ID.fullmatch(name):
+        raise InputError(
+            f"unknown model '{name}': no such folder, and neither a Hub id (OWNER/NAME) nor a lab model; "
+            f"lab models are {', '.join(lab_names())}"
+        )
+
+
+def resolve(name: str, lab_seed: int = 0, progress: Progress | None = None) -> Path:
+    """The folder of a model, built or fetched if need be; `progress` is told of the building.
+
+    Raises InputError for a name that leads nowhere, and for a Hub id that cannot be fetched.
+    """
+    check(name)
+    if name.startswith("lab/"):
+        from pipeline import lab
+
+        return lab.resolve(name, lab_seed, **({"progress": progress} if progress else {}))
+    folder = Path(name).expanduser()
+    return folder.resolve() if folder.is_dir() else fetch(name)
+
+
+def fetch(hub_id: str) -> Path:
+    """The folder of a Hub model's snapshot in the Hub's own cache, downloaded if it is not there."""
+    import huggingface_hub
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+
+    try:
+        return Path(huggingface_hub.snapshot_download(hub_id))
+    except (HFValidationError, RepositoryNotFoundError):
+        hint = "no such folder here and no such model on the Hub; check the name"
+    except GatedRepoError:
+        hint = "it is gated; accept its terms on the Hub and log in with `hf auth login`"
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        hint = f"the Hub cannot be reached ({first_line(error)}); check the network, or name a folder or a lab model"
+    raise InputError(f"model '{hub_id}': {hint}")
+
+
+def sibling(base: str) -> str | None:
+    """The instruct-tuned sibling of a base model, where its family or the lab names one."""
+    from pipeline import plugins
+
+    if base.startswith("lab/") and base.endswith("-base"):
+        return base.removesuffix("-base")
+    pairs = [pair for name in plugins.names("families") for pair in plugins.load("families", name).FAMILY.pairs]
+    return dict(pairs).get(base)
+
+
+def lab_names() -> list[str]:
+    """The lab's models: a base and its instruct sibling per family."""
+    from pipeline import plugins
+
+    return [f"lab/{family}{suffix}" for family in plugins.names("families") for suffix in ("-base", "")]
+
+
+def first_line(error: BaseException) -> str:
+    """An error's message, shortened to its first line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
