@@ -1,8 +1,59 @@
-"""Stand-ins that ship: a clock to turn."""
+"""Stand-ins that ship, for tests of this project and of its users: no model, no torch, no waiting.
+
+A fake trial "trains" by arithmetic: its score is a fixed function of its recipe and fidelity, its items pair with
+those of every other fake model, and it costs seconds of a clock that the test turns. `FakeExecutor` runs such jobs in
+this process; as `--executor pipeline.fakes` they run in real processes and real time.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
+import os
+import shutil
 import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pipeline.evaluate import Evaluated
+from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob, TrialJob
+from pipeline.paths import digest, read_json, write_json, write_jsonl
+from pipeline.request import RunRequest
+from pipeline.training import CHECKPOINT, MODEL, PROGRESS
+from pipeline.types import (
+    Budget,
+    Cost,
+    DataRef,
+    Executor,
+    Finished,
+    ItemsKey,
+    Job,
+    Outcome,
+    Proposal,
+    Recipe,
+    Score,
+    Stage,
+    Trial,
+)
+
+Role = Literal["search", "final"]
+
+FULL_TOKENS = 1000  # of a recipe at full length
+N_ITEMS = 200
+BEST_RATE, DIVERGING_RATE = 2e-3, 1.5e-2
+BASE_SCORE, FEW_SHOT_SCORE, INSTRUCT_SCORE, CEILING = 0.05, 0.2, 0.9, 0.95
+MARK = "fake.json"  # makes a folder a fake model: {"score": ..}
+
+
+def train_seconds() -> float:
+    """Seconds that training at full length takes; evaluating takes a fifth of it."""
+    return float(os.environ.get("POSTTRAIN_FAKE_SECONDS", "1.0"))
+
+
+# ---------------------------------------------------------------- a clock, an agent, a run
 
 
 class FakeTime:
@@ -17,3 +68,231 @@ class FakeTime:
     def pass_(self, seconds: float) -> None:
         """Let `seconds` go by."""
         self.seconds += seconds
+
+
+class ScriptedAgent:
+    """Proposes what it was given, one after the other, then nothing. Like all agents it reads its place in history."""
+
+    def __init__(self, *proposals: Proposal) -> None:
+        self.proposals = proposals
+
+    def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
+        """The proposal after those that history holds."""
+        tried = sum(trial.kind == "recipe" for trial in history)
+        return self.proposals[tried] if tried < len(self.proposals) else None
+
+
+def fake_model(folder: Path, score: float) -> Path:
+    """A model folder whose every evaluation gives `score`."""
+    write_json(folder / MARK, {"score": score})
+    return folder
+
+
+def fake_request(place: Path, **changes: Any) -> RunRequest:
+    """A request that opens anywhere: fake base and instruct models in `place`, tiny_gsm8k, one stage, three sources."""
+    recipe = Recipe(
+        model="fake/base",
+        stages=(Stage(data=(DataRef(name="maths_1"), DataRef(name="maths_2")), params={"tokens": FULL_TOKENS}),),
+    )
+    standard: dict[str, Any] = {
+        "model": "fake/base",
+        "model_path": str(fake_model(place / "base", BASE_SCORE)),
+        "instruct": "fake/instruct",
+        "instruct_path": str(fake_model(place / "instruct", INSTRUCT_SCORE)),
+        "benchmark": "tiny_gsm8k",
+        "agent": "scripted",
+        "budget": Budget(seconds=100.0),
+        "recipe": recipe,
+        "sources": ("maths_1", "maths_2", "maths_3"),
+        "threads": 1,
+    }
+    return RunRequest.model_validate(standard | changes)
+
+
+# ---------------------------------------------------------------- job entries
+
+
+def trial(folder: Path) -> None:
+    """In place of `pipeline.trial.main`: the same files, instantly."""
+    _trial(folder, lambda seconds: None)
+
+
+def trial_in_real_time(folder: Path) -> None:
+    """The same, taking as long as it says."""
+    _trial(folder, time.sleep)
+
+
+def evaluate(folder: Path) -> None:
+    """In place of `pipeline.evaluate.main`: a fake model's score, on the split that job.json names."""
+    job = EvaluateJob.model_validate(read_json(folder / JOB))
+    known = read_json(Path(job.model_path) / MARK)["score"]
+    value = max(known, FEW_SHOT_SCORE) if job.few_shot else known
+    score = _score_items(folder / ITEMS, value, job.role, job.key, job.limit)
+    seconds = 0.2 * train_seconds()
+    write_json(folder / OUTCOME, Evaluated(score=score, cost=Cost(seconds=seconds, eval_seconds=seconds)))
+
+
+def export(folder: Path) -> None:
+    """In place of `pipeline.export.main`: the model's folder, copied."""
+    job = read_json(folder / JOB)
+    shutil.copytree(job["model_path"], job["target"])
+
+
+def quality(recipe: Recipe, fidelity: float) -> float:
+    """A recipe's true score: best at one learning rate, on some sources, and with more tokens."""
+    stage = recipe.stages[-1]
+    rate = math.exp(-abs(math.log(stage.params["learning_rate"] / BEST_RATE)) / 2)
+    weights = {reference.name: reference.weight for reference in stage.data}
+    good = sum(weight * (0.4 + 0.6 * _unit(name)) for name, weight in weights.items()) / sum(weights.values())
+    return BASE_SCORE + (CEILING - BASE_SCORE) * rate * good * (1 - math.exp(-4 * fidelity))
+
+
+def _trial(folder: Path, sleep: Callable[[float], None]) -> None:
+    job, full = TrialJob.model_validate(read_json(folder / JOB)), train_seconds()
+    begun = read_json(Path(job.resume_from) / MARK)["fidelity"] if job.resume_from else 0.0
+    limit = math.inf if job.limit_seconds is None else job.limit_seconds
+    reached = min(job.fidelity, begun + limit / full) if full else job.fidelity
+    _train(folder, (reached - begun) * full, sleep)
+    cost = Cost(
+        seconds=(reached - begun) * full,
+        train_seconds=(reached - begun) * full,
+        tokens=round((reached - begun) * FULL_TOKENS),
+    )
+    if job.recipe.stages[-1].params["learning_rate"] >= DIVERGING_RATE:
+        write_json(folder / OUTCOME, Outcome(error="the loss became NaN: lower the learning rate", cost=cost))
+        return
+    write_json(folder / CHECKPOINT / MARK, {"fidelity": reached})
+    sleep(0.2 * full)
+    value = quality(job.recipe, reached)
+    fake_model(folder / MODEL, value)
+    outcome = Outcome(
+        scores=(_score_items(folder / ITEMS, value, "search", job.key, job.search_limit),),
+        cost=cost.model_copy(update={"seconds": cost.seconds + 0.2 * full, "eval_seconds": 0.2 * full}),
+        fidelity=reached,
+        tokens=round(reached * FULL_TOKENS),
+        labels=("cut short",) if reached < job.fidelity else (),
+        resumable=True,
+    )
+    write_json(folder / OUTCOME, outcome)
+
+
+def _train(folder: Path, seconds: float, sleep: Callable[[float], None], steps: int = 10) -> None:
+    for step in range(1, steps + 1):
+        sleep(seconds / steps)
+        line = {"stage": 0, "step": step, "steps": steps, "loss": 1.0 / step, "seconds": seconds * step / steps}
+        with (folder / PROGRESS).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _score_items(path: Path, value: float, role: Role, key: ItemsKey, limit: int | None) -> Score:
+    """Write per-item results: an item is right if it is easier than the model is good, so that models pair."""
+    ids = [digest([role, key.lab_seed, key.salt, number]) for number in range(limit or N_ITEMS)]
+    right = [float(_unit(identity) < value) for identity in ids]
+    rows = zip(ids, right, strict=True)
+    write_jsonl(path, [{"id": name, "strict": got, "lenient": got, "stopped": True} for name, got in rows])
+    mean = sum(right) / len(right)
+    return Score(
+        benchmark="tiny_gsm8k",
+        metric="exact match",
+        value=mean,
+        stderr=math.sqrt(mean * (1 - mean) / len(right)),
+        n=len(right),
+        role=role,
+        lenient=mean,
+        stops=1.0,
+    )
+
+
+def _seconds(outcome: Path) -> float:
+    """What a job says that it took; an export says nothing."""
+    return float(read_json(outcome)["cost"]["seconds"]) if outcome.exists() else 0.0
+
+
+def _unit(name: str) -> float:
+    """A number in [0, 1) that belongs to a name."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
+
+
+# ---------------------------------------------------------------- executors
+
+
+INSTEAD = {
+    "pipeline.trial.main": "trial",
+    "pipeline.evaluate.main": "evaluate",
+    "pipeline.export.main": "export",
+}
+
+
+class _Running(NamedTuple):
+    ends_at: float
+    finished: Finished
+    folder: Path
+
+
+class FakeExecutor:
+    """Runs fake jobs in this process. Each lasts as long as it says that it cost, on a clock that waiting turns."""
+
+    def __init__(self, slots: int = 1, now: FakeTime | None = None) -> None:
+        self.slots, self.now = slots, now or FakeTime()
+        self.running: dict[str, _Running] = {}
+        self.started: list[Job] = []
+
+    def start(self, job: Job) -> None:
+        """Do the job's work at once; its end is told when its time has passed."""
+        self.started.append(job)
+        folder, code = Path(job.folder), 0
+        try:
+            globals()[INSTEAD[job.call]](folder)
+            seconds = _seconds(folder / OUTCOME)
+        except Exception:
+            (folder / "log.txt").write_text(traceback.format_exc())
+            code, seconds = 1, 0.0
+        reason = "ended with exit code 1" if code else ""
+        self.running[job.id] = _Running(
+            self.now() + seconds, Finished(job=job.id, exit_code=code, reason=reason), folder
+        )
+
+    def wait(self, timeout: float | None = None) -> Finished | None:
+        """The job that ends next, if it does so before the timeout; the clock is then at its end."""
+        if not self.running:
+            return None
+        job_id = min(self.running, key=lambda name: self.running[name].ends_at)
+        left = self.running[job_id].ends_at - self.now()
+        if timeout is not None and left > timeout:
+            self.now.pass_(timeout)
+            return None
+        self.now.pass_(max(0.0, left))
+        return self.running.pop(job_id).finished
+
+    def cancel(self, job_id: str) -> None:
+        """End a job now, without its outcome."""
+        if job_id in self.running:
+            folder = self.running[job_id].folder
+            (folder / OUTCOME).unlink(missing_ok=True)
+            finished = Finished(job=job_id, exit_code=-9, reason="cancelled")
+            self.running[job_id] = _Running(self.now(), finished, folder)
+
+    def close(self) -> None:
+        """Forget what runs, as a kill would."""
+        for job_id in list(self.running):
+            self.cancel(job_id)
+        self.running.clear()
+
+
+class _Rewired:
+    """Another executor that is given fake jobs instead of real ones."""
+
+    def __init__(self, inner: Executor) -> None:
+        self.inner, self.slots = inner, inner.slots
+        self.wait, self.cancel, self.close = inner.wait, inner.cancel, inner.close
+
+    def start(self, job: Job) -> None:
+        call = INSTEAD[job.call].replace("trial", "trial_in_real_time")
+        self.inner.start(job.model_copy(update={"call": f"pipeline.fakes.{call}"}))
+
+
+def create(slots: int = 1, threads: int = 1) -> Executor:
+    """Fake jobs in real processes and real time: `--executor pipeline.fakes`."""
+    from pipeline.executors import local
+
+    return _Rewired(local.create(slots, threads, warm=("pipeline.fakes",)))

@@ -39,9 +39,14 @@ class Lock:
         self._thread = threading.Thread(target=self._beat, daemon=True, name="beat")
         self._thread.start()
 
+    @property
+    def is_released(self) -> bool:
+        """Whether this process has given the folder up."""
+        return self._released.is_set()
+
     def release(self) -> None:
         """Give the folder up; a second call does nothing."""
-        if self._released.is_set():
+        if self.is_released:
             return
         self._released.set()
         self._thread.join()

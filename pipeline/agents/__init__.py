@@ -1,0 +1,1 @@
+"""Agents propose what to try next. Every module offers `create(brief, seed) -> Agent`."""

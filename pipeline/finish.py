@@ -1,0 +1,121 @@
+"""The end of a run: one trial is chosen, scored once on the final split, checked, and written out with the report."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import export, report
+from pipeline.errors import InputError, PosttrainError
+from pipeline.evaluations import Model, anchors, measure_anchors, run_jobs, score_models
+from pipeline.keeping import stops
+from pipeline.noise import Candidate, Choice, choose
+from pipeline.opening import SEALED, sealed_key
+from pipeline.paths import read_jsonl, write_atomic, write_json
+from pipeline.training import MODEL
+from pipeline.types import Job, Verdict
+
+if TYPE_CHECKING:
+    from pipeline.session import Session
+
+FINAL_MODEL = "final_model"
+
+
+def finish(session: Session) -> dict[str, Any]:
+    """See `Session.finish`."""
+    measure_anchors(session)  # a run without a single step still has them
+    for trial_id in list(session.flights):
+        session.cancel(trial_id)
+    while session.wait():
+        pass
+    session.clock.stop()
+    choice = choose_best(session)
+    session.ledger.append("chosen", **choice.model_dump(), at=session.clock.now())
+    session.tell("final", f"chosen: {choice.trial or 'the base'} ({choice.why})")
+    with session.clock.outside("final scoring"):
+        score_final(session, choice)
+    with session.clock.outside("final model and guards"):
+        write_final_model(session, choice)
+        for verdict in ask_guards(session):
+            session.note("verdict", verdict=verdict)
+    return report.write_report(session.folder)
+
+
+# ---------------------------------------------------------------- choosing
+
+
+def choose_best(session: Session) -> Choice:
+    """The best trial by search score, tested against the runner-up and the base; the base if nothing beats it."""
+    history = session.history()
+    scored = [trial for trial in history if trial.state == "scored" and trial.kind != "anchor"]
+    usable = [trial for trial in scored if (session.folder / "trials" / trial.id / MODEL).exists()]
+    items = {trial.id: search_items(session.folder, trial.id) for trial in usable}
+    candidates = [Candidate(id=trial.id, items=items[trial.id], stops=stops(trial)) for trial in usable]
+    return choose(candidates, base=search_items(session.folder, "base"))
+
+
+def search_items(run: Path, trial_id: str) -> dict[str, float]:
+    """A trial's strict search scores by item; empty if they cannot be read."""
+    try:
+        return {str(row["id"]): float(row["strict"]) for row in read_jsonl(run / "trials" / trial_id / "items.jsonl")}
+    except (OSError, InputError, KeyError, TypeError, ValueError):
+        return {}
+
+
+# ---------------------------------------------------------------- the final split
+
+
+def score_final(session: Session, choice: Choice) -> None:
+    """Score the anchors (once in a run's life) and the choice (every time) on the final items.
+
+    Jobs and per-item results lie in DIR/sealed/, for the owner only; the scores go into the ledger and nowhere else.
+    """
+    before = {event["which"]: event for event in session.ledger.events() if event["kind"] == "scored"}
+    looks = sum(event["kind"] == "scored" and event["which"] == "best" for event in session.ledger.events())
+    models = {name: model for name, model in anchors(session).items() if name not in before}
+    if choice.trial is not None:
+        models["best"] = Model(str(session.folder / "trials" / choice.trial / MODEL))
+    place = session.folder / SEALED / f"final-{looks + 1}"
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = sealed_key(session.folder, session.request)
+    for name, score, cost in score_models(session, models, place, "final", key):
+        items = str((place / name / "items.jsonl").relative_to(session.folder))
+        event = {"which": name, "trial": choice.trial if name == "best" else None, "score": score, "items": items}
+        before[name] = session.ledger.append("scored", **event, seconds=cost.seconds, at=session.clock.now())
+        session.tell("final", f"{name.replace('_', ' ')} scores {score.value:.3f} on the final split")
+    if choice.trial is None:  # the base is the result: its score is looked at as the best one
+        base = {name: before["base"][name] for name in ("score", "items")}
+        session.ledger.append("scored", which="best", trial=None, **base, at=session.clock.now())
+
+
+# ---------------------------------------------------------------- what is handed over
+
+
+def write_final_model(session: Session, choice: Choice) -> None:
+    """Write final_model/: the chosen weights, merged, with tokenizer, template and a model card."""
+    chosen = session.folder / "trials" / choice.trial / MODEL if choice.trial else Path(session.request.model_path)
+    target = session.folder / FINAL_MODEL
+    fresh, place = session.folder / f"{FINAL_MODEL}.new", session.folder / SEALED / "export"
+    shutil.rmtree(fresh, ignore_errors=True)
+    write_json(place / "job.json", {"model_path": str(chosen.absolute()), "target": str(fresh.absolute())})
+    job = Job(id="final/export", call=export.CALL, folder=str(place.absolute()), threads=session.threads)
+    for _, ended in run_jobs(session, [job]):
+        if ended.exit_code:
+            raise PosttrainError(f"{FINAL_MODEL}/ cannot be written ({ended.reason}); {place / 'log.txt'} says more")
+    trial = next((trial for trial in session.history() if trial.id == choice.trial), None)
+    card = export.model_card(session.request, session.benchmark, choice, trial, session.ledger)
+    write_atomic(fresh / "README.md", card)
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+
+
+def ask_guards(session: Session) -> list[Verdict]:
+    """What the guards say of the finished run; a guard that sealed something at the start gets its seal back."""
+    verdicts = []
+    for name, guard in session.guards.items():
+        if hasattr(guard, "on_finish"):
+            sealed = session.document["seals"].get(name)
+            more = {"sealed": sealed} if sealed is not None else {}
+            verdicts.append(guard.on_finish(session.folder, **more))
+    return verdicts

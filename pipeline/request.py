@@ -1,0 +1,104 @@
+"""What a run was asked to do, as run.json keeps it, and the news that a run tells while it works."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from pipeline import __version__, recipe
+from pipeline.errors import InputError
+from pipeline.paths import digest, read_json
+from pipeline.types import Benchmark, Budget, ItemsKey, Record, Trial
+from pipeline.types import Recipe as RecipeNoun
+
+RUN_FILE = "run.json"
+LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "lm_eval", "numpy", "scipy")
+
+
+class RunRequest(Record):
+    """A run as its user asked for it. `*_path` are the folders that the names above them were resolved to."""
+
+    model: str
+    model_path: str
+    instruct: str | None = None  # the human reference; without it there is no fraction
+    instruct_path: str | None = None
+    family: str | None = None
+    benchmark: str  # a name in evals/ or a folder
+    agent: str | None = None  # None: driven by steps, so its clock runs from opening to finish
+    seed: int = 0
+    lab_seed: int = 0
+    budget: Budget = Budget()
+    recipe: RecipeNoun
+    sources: tuple[str, ...] | None = None  # what may be mixed; None: the catalogue's sources of the benchmark's kind
+    prior: tuple[dict[str, Any], ...] = ()  # patches that an agent may try first
+    executor: str = "local"
+    slots: int = 1
+    threads: int | None = None  # per slot; None: the machine's cores, divided
+    search_limit: int | None = None  # search items at most
+    final_limit: int | None = None  # final items at most
+    guards: tuple[str, ...] = ()  # beside those that ship: dotted addresses from the user's command line
+    protocol: str = "own"
+    keep_best: int = 3  # trials whose weights are kept
+    keep_open: int = 16  # trials whose checkpoints are kept for a continuation
+
+    @property
+    def key(self) -> ItemsKey:
+        """What decides the items of everything but the final split: no salt."""
+        return ItemsKey(lab_seed=self.lab_seed)
+
+
+class News(Record):
+    """One thing that happened in a run, for whoever watches."""
+
+    what: Literal["anchor", "started", "progress", "finished", "rejected", "ended", "final"]
+    text: str
+    trial: Trial | None = None
+    progress: dict[str, Any] | None = None
+    seconds_left: float | None = None  # of the budget; None where there is none
+
+
+def describe_run(request: RunRequest, benchmark: Benchmark, seals: dict[str, str]) -> dict[str, Any]:
+    """run.json: the request, the versions it runs with, fingerprints of what decides its result."""
+    from pipeline import catalogue  # reads the catalogue's YAML
+
+    used = {reference.name for stage in request.recipe.stages for reference in stage.data}
+    return {
+        "schema": 1,
+        "request": request,
+        "metric": benchmark.metric,
+        "versions": versions(),
+        "fingerprints": {
+            "recipe": recipe.fingerprint(request.recipe),
+            "data": {name: digest(catalogue.stamp(name, request.key)) for name in sorted(used)},
+            "benchmark": digest(benchmark.model_dump(mode="json", exclude={"folder"})),
+        },
+        "strategy": recipe.strategy(request.recipe),
+        "seals": seals,
+    }
+
+
+def read_run(folder: Path) -> tuple[RunRequest, dict[str, Any]]:
+    """The request in a run folder, and all of run.json. Raises InputError if it is no run folder."""
+    if not (folder / RUN_FILE).is_file():
+        raise InputError(f"{folder}: not a run folder (it has no {RUN_FILE}): name one that search or open wrote")
+    document = read_json(folder / RUN_FILE)
+    try:
+        return RunRequest.model_validate(document["request"]), document
+    except (ValidationError, KeyError, TypeError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise InputError(f"{folder / RUN_FILE}: not readable ({what}): restore it, or start another run") from None
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, Python and the libraries that decide a result, found without importing them."""
+    found = {"posttrain": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,40 @@
+"""The search: an agent proposes, the session runs and records, until the budget is spent; then one is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.request import News
+from pipeline.session import Session
+from pipeline.types import Agent
+
+MOST_REJECTIONS = 20  # in a row; an agent that goes on so would go on forever
+
+
+def search(session: Session, agent: Agent, on_event: Callable[[News], None] | None = None) -> dict[str, Any]:
+    """Run a search to its end and return its report. `on_event` is told whatever happens.
+
+    Interrupted or killed, it goes on where it was: `Session.resume`, the same agent, `search` again.
+    """
+    session.on_event = on_event or session.on_event
+    session.begin()
+    session.end(_run(session, agent))
+    return session.finish()
+
+
+def _run(session: Session, agent: Agent) -> str:
+    """Keep all slots busy with what the agent proposes; returns why it ended."""
+    rejected = 0
+    while True:
+        has_more = True
+        while has_more and session.has_room():
+            proposal = agent.propose(session.history(), session.remaining())
+            has_more = proposal is not None
+            if proposal is not None:
+                trial = session.start(proposal)
+                rejected = rejected + 1 if trial.state == "rejected" else 0
+            if rejected == MOST_REJECTIONS:
+                return f"{rejected} proposals in a row were rejected"
+        if session.wait() is None:  # nothing is running any more
+            return "the agent has nothing more to propose" if not has_more else "the budget is spent"
