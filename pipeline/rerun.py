@@ -1,89 +1,104 @@
-"""The same job once more: what a trial of a run scored, it must score again on the same machine."""
+"""The same trial again: the job that its ledger tells of, in a folder of its own, compared by score and by item."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from pipeline import flight, models, plugins
+from pipeline import finish, flight, plugins
+from pipeline.admission import load_guards
+from pipeline.clock import wall
 from pipeline.cores import cores
-from pipeline.errors import InputError, PosttrainError, unknown
-from pipeline.evaluations import EVALUATE_CALL
+from pipeline.errors import InputError, PosttrainError
+from pipeline.jobs import JOB, TrialJob
 from pipeline.ledger import Ledger
+from pipeline.lock import Lock
 from pipeline.paths import read_json, write_json
-from pipeline.request import RunRequest, read_run
-from pipeline.types import Job, Outcome, Score, Trial
-
-RERUNS = "reruns"  # in the run's folder: TRIAL-1, TRIAL-2 ...
+from pipeline.request import read_run
+from pipeline.types import Executor, Job, Outcome, Record, Score, Trial
 
 
-def rerun(folder: Path, trial_id: str) -> dict[str, Any]:
-    """Train and score a trial again, in DIR/reruns/; the ledger and the trial's own folder stay as they are.
+class Rerun(Record):
+    """What came of doing a trial again. `alike`: every item was answered right or wrong as before."""
 
-    A continued trial is trained from the beginning in one go, as long as it was trained over all its parts: that gives
-    the same weights. Raises InputError if there is no such trial or it never had a score.
+    trial: str
+    folder: str
+    before: Score
+    after: Score | None
+    error: str | None = None
+    alike: bool
+    changed_items: int
+
+
+def rerun(folder: str | Path, trial_id: str, executor: Executor | None = None) -> Rerun:
+    """Train and score a trial again, in trials/ID.rerun-N; the run's history and budget stay as they are.
+
+    A trial that continued another is trained from the beginning, which must come to the same. Without a time limit: one
+    that was cut short is asked for the fidelity that it reached. Raises InputError if the trial cannot be done again.
     """
-    request, _ = read_run(folder)
-    trial = _find(folder, trial_id)
-    place = _new_place(folder / RERUNS, trial_id)
-    job = _job(folder, request, trial)
-    write_json(place / "job.json", job)
-    executor = plugins.entry("executors", request.executor)(1, int(job["threads"]))
+    run = Path(folder)
+    request, _ = read_run(run)
+    trial = _scored(run, trial_id)
+    lock = Lock(run)
     try:
-        call = flight.TRIAL_CALL if "recipe" in job else EVALUATE_CALL
-        executor.start(Job(id=f"rerun/{trial_id}", call=call, folder=str(place.absolute()), threads=job["threads"]))
-        ended = executor.wait()
+        again = _prepare(run, trial)
+        threads = request.threads or max(1, cores() // request.slots)
+        executor = executor or plugins.entry("executors", request.executor)(1, threads)
+        try:
+            outcome = _do(again, executor, threads, trial_id)
+        finally:
+            executor.close()
+        found = _compare(run, trial, again, outcome)
+        Ledger(run / "ledger.jsonl").append("note", note="rerun", rerun=found, at=wall())
+        return found
     finally:
-        executor.close()
-    again = _score(place, ended.reason if ended else "the executor lost the job")
-    before = trial.score
-    assert before is not None
-    return {"trial": trial_id, "folder": place, "before": before, "again": again, "same": before.value == again.value}
+        lock.release()
 
 
-def _find(folder: Path, trial_id: str) -> Trial:
-    """The trial, if it has a score."""
-    history = {trial.id: trial for trial in Ledger(folder / "ledger.jsonl").history()}
-    if trial_id not in history:
-        raise unknown("trial", trial_id, list(history))
-    if history[trial_id].score is None:
-        scored = [trial.id for trial in history.values() if trial.score]
-        state = history[trial_id].state
-        raise InputError(f"trial {trial_id} is {state} and has no score; scored are {', '.join(scored) or 'none'}")
-    return history[trial_id]
+def _scored(run: Path, trial_id: str) -> Trial:
+    history = Ledger(run / "ledger.jsonl").history()
+    scored = [trial for trial in history if trial.state == "scored" and trial.kind == "recipe"]
+    for trial in scored:
+        if trial.id == trial_id:
+            return trial
+    names = ", ".join(trial.id for trial in scored) or "none"
+    raise InputError(f"{run}: there is no scored trial '{trial_id}' to do again: there are {names}")
 
 
-def _new_place(parent: Path, trial_id: str) -> Path:
-    number = 1
-    while (parent / f"{trial_id}-{number}").exists():
-        number += 1
-    place = parent / f"{trial_id}-{number}"
-    place.mkdir(parents=True)
-    return place
+def _prepare(run: Path, trial: Trial) -> Path:
+    """A new folder with the trial's job."""
+    original = run / "trials" / trial.id
+    job = TrialJob.model_validate(read_json(original / JOB))
+    assert trial.outcome is not None, "it was scored"
+    cut = "cut short" in trial.outcome.labels
+    fidelity = trial.outcome.fidelity if cut else job.fidelity
+    number = 1 + sum(1 for _ in original.parent.glob(f"{trial.id}.rerun-*"))
+    folder = original.with_name(f"{trial.id}.rerun-{number}")
+    folder.mkdir()
+    changes = {"fidelity": fidelity, "resume_from": None, "limit_seconds": None, "proposed_at": wall()}
+    write_json(folder / JOB, job.model_copy(update=changes))
+    return folder
 
 
-def _job(folder: Path, request: RunRequest, trial: Trial) -> dict[str, Any]:
-    """The trial's job without its time limit; a recipe from the beginning, over the length that was really trained."""
-    path = folder / "trials" / trial.id / "job.json"
-    if not path.is_file():
-        raise InputError(f"{path}: missing; a trial can be rerun only with its job.json: restore it")
-    job: dict[str, Any] = read_json(path)
-    job.setdefault("threads", cores())
-    if not Path(job["model_path"]).is_dir():  # the cache was cleared since
-        name = request.instruct if trial.id == "instruct" and request.instruct else request.model
-        job["model_path"] = str(models.resolve(name, request.lab_seed))
-    if "recipe" in job and trial.outcome:
-        job |= {"resume_from": None, "limit_seconds": None, "eval_seconds": 0.0, "fidelity": trial.outcome.fidelity}
-    return job
+def _do(folder: Path, executor: Executor, threads: int, trial_id: str) -> Outcome:
+    executor.start(Job(id=folder.name, call=flight.TRIAL_CALL, folder=str(folder.absolute()), threads=threads))
+    ended = executor.wait()
+    outcome = flight.written_outcome(folder) if ended and ended.exit_code == 0 else None
+    if outcome is None:
+        why = ended.reason if ended else "the executor lost it"
+        raise PosttrainError(f"{trial_id} again: {why}; {folder / 'log.txt'} says more")
+    return outcome
 
 
-def _score(place: Path, reason: str) -> Score:
-    """The score in a job's outcome. Raises PosttrainError if it has none."""
-    path = place / "outcome.json"
-    found = read_json(path) if path.is_file() else {"error": reason}
-    if "score" in found:
-        return Score.model_validate(found["score"])
-    outcome = Outcome.model_validate(found)
-    if not outcome.scores:
-        raise PosttrainError(f"the rerun failed ({outcome.error or reason}); {place / 'log.txt'} says more")
-    return outcome.scores[0]
+def _compare(run: Path, trial: Trial, folder: Path, outcome: Outcome) -> Rerun:
+    before, after = finish.search_items(run, trial.id), finish.search_items(run, folder.name)
+    changed = sum(before.get(item) != after.get(item) for item in before.keys() | after.keys())
+    assert trial.score is not None, "it was scored"
+    return Rerun(
+        trial=trial.id,
+        folder=str(folder),
+        before=trial.score,
+        after=outcome.scores[0] if outcome.scores else None,
+        error=outcome.error,
+        alike=outcome.error is None and not changed,
+        changed_items=changed,
+    )

@@ -47,10 +47,11 @@ def rerun(
     from pipeline import rerun as reruns
 
     options.run_folder(folder)
+    chosen = reruns.find(folder, trial)
     progress = console.Progress()
     progress(f"running {trial} again")
     with console.stdout_kept_clean():
-        found = reruns.rerun(folder, trial)
+        found = reruns.rerun(folder, chosen)
     progress.close()
     if as_json:
         console.document(found)

@@ -102,6 +102,7 @@ def open_run(
     instruct: options.Instruct = None,
     trials: options.Trials = None,
     recipe: options.RecipeFile = None,
+    executor: Annotated[str, typer.Option(metavar="E", help="Where trials run.")] = "local",
     seed: options.Seed = 0,
     lab_seed: options.LabSeed = 0,
     as_json: options.Json = False,
@@ -118,8 +119,10 @@ def open_run(
     names = options.benchmarks([benchmark])
     if len(names) != 1:
         raise InputError(f"--benchmark {benchmark}: a run has one benchmark; open one run for each")
-    given = {"instruct": instruct, "trials": trials, "recipe": recipe, "seed": seed, "lab_seed": lab_seed}
-    asked = _asked(model, names[0], budget, agent=None, **given)
+    asked = _asked(
+        model, names[0], budget, trials=trials, agent=None, instruct=instruct, recipe=recipe,
+        executor=executor, seed=seed, lab_seed=lab_seed,
+    )  # fmt: skip
     asking.check(asked)
     folder, watcher = options.new_folder(out, ""), Watcher()
     with _interruptible(folder), console.stdout_kept_clean():

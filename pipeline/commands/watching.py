@@ -18,7 +18,7 @@ class Watcher:
         """One `pipeline.request.News`."""
         left = f"  [{console.duration(news.seconds_left)} of budget left]" if news.seconds_left is not None else ""
         if news.what != "progress":
-            self.progress.say(f"{news.text}{left if news.what in ('started', 'finished') else ''}")
+            self.progress.say(clipped(news.text) + (left if news.what in ("started", "finished") else ""))
         elif news.progress:
             self.progress(f"{news.text}: {told(news.progress)}{left}")
 
@@ -32,6 +32,12 @@ class Watcher:
         from pipeline import models
 
         return models.resolve(name, lab_seed, self.progress)
+
+
+def clipped(text: str) -> str:
+    """`text` as far as it fits on a line beside the time left; trials/ID/job.json has all of a recipe."""
+    room = max(100, console.terminal_width()) - 30
+    return text if len(text) <= room else f"{text[: room - 4]} ..."
 
 
 def told(progress: dict[str, Any]) -> str:

@@ -1,0 +1,167 @@
+"""Runs by the real command, in real processes and real time, with fake training (`pipeline.fakes`)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipeline import cli
+from pipeline.fakes import fake_model
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a fake base and its instruct sibling; fake trials at full length take 0.3 s."""
+    for name, score in (("base", 0.05), ("instruct", 0.9)):
+        fake_model(tmp_path / name, score)
+        (tmp_path / name / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POSTTRAIN_FAKE_SECONDS", "0.3")
+    return tmp_path
+
+
+@pytest.fixture
+def run(capfd, place):
+    def call(*arguments):
+        code = cli.main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+FAKE = ["--model", "base", "--benchmark", "tiny_gsm8k", "--instruct", "instruct", "--executor", "pipeline.fakes"]
+SEARCH = ["search", *FAKE, "--agent", "random"]
+
+
+def events(folder, kind):
+    lines = (folder / "ledger.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event["kind"] == kind]
+
+
+def test_a_search_ends_with_its_report_in_a_folder_of_its_own(run, place):
+    code, out, err = run(*SEARCH, "--budget", "3s", "--seed", "4")
+    folder = place / "runs" / "base-tiny_gsm8k-random-seed4"
+    assert code == 0
+    assert "fraction of the human gain" in out and str(folder.relative_to(place)) in out
+    assert "t001" in err and "left" in err
+    report = json.loads((folder / "report.json").read_text())
+    assert report["seed"] == 4 and report["fraction"]["value"] > 0
+    assert (folder / "final_model").is_dir()
+
+
+def test_json_prints_one_document_and_nothing_else(run, place):
+    code, out, _ = run(*SEARCH, "--trials", "2", "--budget", "1m", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["schema"] == 1 and document["trials"]["scored"] == 2
+    assert json.loads(run("report", "runs/base-tiny_gsm8k-random-seed0", "--json")[1])["best_trial"]
+
+
+def test_a_finished_search_is_only_read_when_it_is_resumed(run, place):
+    run(*SEARCH, "--trials", "1", "--budget", "1m", "--out", "mine")
+    ledger = (place / "mine" / "ledger.jsonl").read_bytes()
+    code, out, _ = run("search", "--resume", "mine", "--json")
+    assert code == 0 and json.loads(out)["final_looks"] == 1
+    assert (place / "mine" / "ledger.jsonl").read_bytes() == ledger
+
+
+def test_an_extended_search_goes_on_and_counts_its_second_look(run, place):
+    run(*SEARCH, "--budget", "2s", "--out", "mine")
+    before = len(events(place / "mine", "started"))
+    code, out, _ = run("search", "--resume", "mine", "--budget", "+2s", "--json")
+    document = json.loads(out)
+    assert code == 0 and document["spend"]["budget_seconds"] == 4 and document["final_looks"] == 2
+    assert len(events(place / "mine", "started")) > before
+
+
+def test_an_interrupted_search_prints_the_command_that_goes_on(place):
+    command = [sys.executable, "-m", "pipeline.cli", *SEARCH, "--budget", "1m", "--trials", "6", "--out", "mine"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_for(lambda: (place / "mine" / "trials" / "t002").exists())
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and out == ""
+    assert "posttrain search --resume mine" in err and "Traceback" not in err
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "search", "--resume", "mine", "--json"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0 and json.loads(done.stdout)["trials"]["scored"] == 6
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_run_of_another_living_process_is_refused_with_its_pid(run, place):
+    command = [sys.executable, "-m", "pipeline.cli", *SEARCH, "--budget", "1m", "--out", "mine"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: (place / "mine" / "trials" / "t001").exists())
+    try:
+        for arguments in (["search", "--resume", "mine"], ["step", "mine", "--changes", "{}"], ["finish", "mine"]):
+            code, out, err = run(*arguments)
+            assert (code, out, err.count("\n")) == (2, "", 1) and str(process.pid) in err
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 130
+
+
+def test_a_run_can_be_driven_by_steps(run, place, monkeypatch):
+    code, out, _ = run("open", *FAKE, "--budget", "5m", "--out", "mine", "--json")
+    document = json.loads(out)
+    assert code == 0 and "stages.0.params.learning_rate" in document["space"] and document["data"][0]["samples"]
+
+    code, out, _ = run("step", "mine", "--changes", '{"stages.0.params.learning_rate": 0.002}', "--json")
+    assert code == 0 and json.loads(out)["trial"]["state"] == "scored"
+    code, out, err = run("step", "mine", "--changes", '{"stages.0.params.learning_rate": 999.0}')
+    assert (code, out) == (2, "") and "learning_rate" in err.splitlines()[-1]
+    code, out, err = run("step", "mine", "--changes", "{learning_rate: 2}")
+    assert (code, out, err.count("\n")) == (2, "", 1) and "--changes" in err
+    code, out, err = run("step", "mine", "--changes", "{}", "--continues", "t009")
+    assert (code, out) == (2, "") and "t009" in err.splitlines()[-1]
+    code, out, err = run("search", "--resume", "mine")
+    assert (code, out) == (2, "") and "posttrain finish" in err
+
+    code, out, _ = run("finish", "mine", "--json")
+    assert code == 0 and json.loads(out)["best_trial"] == "t001"
+    assert json.loads(run("finish", "mine", "--json")[1])["final_looks"] == 1
+
+
+def test_a_flagged_run_exits_with_3(run, place):
+    run("open", *FAKE, "--budget", "5m", "--out", "mine")
+    run("step", "mine", "--changes", "{}")
+    (place / "base" / "config.json").write_text('{"changed": true}')
+    code, out, _ = run("finish", "mine")
+    assert code == 3 and "FLAGGED" in out
+
+
+def test_rerun_trains_and_scores_a_trial_again(run, place):
+    run(*SEARCH, "--trials", "1", "--budget", "1m", "--out", "mine")
+    code, out, err = run("rerun", "mine", "t009")
+    assert (code, out, err.count("\n")) == (2, "", 1) and "t001" in err
+    ledger = (place / "mine" / "ledger.jsonl").read_bytes()
+    code, out, _ = run("rerun", "mine", "t001", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["same"] and found["before"]["value"] == found["again"]["value"]
+    assert (place / "mine" / "ledger.jsonl").read_bytes() == ledger
+
+
+def test_several_benchmarks_make_a_matrix_that_can_be_resumed(run, place):
+    many = ["--benchmark", "tiny_gsm8k,tiny_bfcl", "--trials", "1", "--budget", "1m", "--out", "all"]
+    code, out, err = run(*SEARCH, *many)
+    assert code == 0 and "tiny_bfcl" in out and "== base-tiny_bfcl" in err
+    matrix = json.loads((place / "all" / "matrix.json").read_text())
+    assert [cell["folder"] for cell in matrix["cells"]] == ["base-tiny_gsm8k", "base-tiny_bfcl"]
+    report = json.loads((place / "all" / "report.json").read_text())
+    assert len(report["cells"]) == 2 and report["fraction"]
+    assert run("search", "--resume", "all", "--json")[0] == 0
+    code, _, err = run("search", "--resume", "all", "--budget", "+1h")
+    assert code == 2 and "cell by cell" in err
