@@ -13,7 +13,7 @@ from typing import Any
 
 _WALL_MINUS_MONOTONIC = time.time() - time.monotonic()
 
-Note = Callable[..., None]  # writes one ledger note: note(name, **fields)
+Note = Callable[..., object]  # writes one ledger note: note(name, **fields)
 
 
 def wall() -> float:

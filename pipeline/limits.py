@@ -20,14 +20,14 @@ def cut_seconds(budget_seconds: float) -> float:
 def train_seconds(left: float, measured: Sequence[float], budget_seconds: float) -> float:
     """Seconds that a trial started now may train; 0 if that is too short to be worth it.
 
-    `measured`: what earlier trials took after their training, in the order of time.
+    `measured`: what earlier trials took beside their training, in the order of time.
     """
-    found = left - after_training(measured, budget_seconds)
+    found = left - beside_training(measured, budget_seconds)
     return found if found >= max(SMALLEST_SHARE * budget_seconds, SMALLEST_SECONDS) else 0.0
 
 
-def after_training(measured: Sequence[float], budget_seconds: float) -> float:
-    """Seconds to keep free after training, mostly for scoring: nearly the most of recent ones, and a tenth.
+def beside_training(measured: Sequence[float], budget_seconds: float) -> float:
+    """Seconds to keep free for all but training, mostly for scoring: nearly the most of recent ones, and a tenth.
 
     The most and not the mean: too little costs a whole trial, which is cut while it is scored; too much costs some
     seconds of the last one.

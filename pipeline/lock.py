@@ -28,11 +28,7 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         self.owner_file = folder / OWNER_FILE
         # The operating system's lock: gone with its process, however that ends, and never left behind.
-        self._lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
-        try:
-            self._lock.acquire()
-        except filelock.Timeout:
-            raise OwnedError(f"{folder} belongs to {owner(folder)}: wait for it or end it first") from None
+        self._lock = _acquire(folder)
         self.last_beat = self.owner_file.stat().st_mtime if self.owner_file.exists() else None
         write_json(self.owner_file, {"pid": os.getpid(), "host": socket.gethostname()})
         self._released = threading.Event()
@@ -57,6 +53,21 @@ class Lock:
         while not self._released.wait(BEAT_SECONDS):
             with contextlib.suppress(FileNotFoundError):  # someone deletes the folder under us: not ours to judge
                 os.utime(self.owner_file)
+
+
+def refuse_owned(folder: Path) -> None:
+    """Raise OwnedError if a living process owns the folder; nothing in it is changed, a dead owner's beat included."""
+    if (folder / LOCK_FILE).exists():
+        _acquire(folder).release()
+
+
+def _acquire(folder: Path) -> filelock.BaseFileLock:
+    lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise OwnedError(f"{folder} belongs to {owner(folder)}: wait for it or end it first") from None
+    return lock
 
 
 def owner(folder: Path) -> str:

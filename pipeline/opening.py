@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline import benchmarks, catalogue
 from pipeline.admission import load_guards
 from pipeline.errors import InputError
-from pipeline.lock import LOCK_FILE, Lock
+from pipeline.lock import Lock, refuse_owned
 from pipeline.paths import write_atomic, write_json
 from pipeline.recipe import search_space
 from pipeline.request import RUN_FILE, RunRequest, describe_run
@@ -56,7 +56,6 @@ def _refuse_used(folder: Path) -> None:
         raise InputError(f"{folder}: is a file: name a new folder")
     if not folder.exists() or not any(folder.iterdir()):
         return
-    if (folder / LOCK_FILE).exists():
-        Lock(folder).release()  # raises if somebody lives there: that is the better reason
+    refuse_owned(folder)  # if somebody lives there, that is the better reason
     what = "holds a run: go on with --resume, or" if (folder / RUN_FILE).exists() else "is not empty:"
     raise InputError(f"{folder}: {what} name a new folder")

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import finish, flight, plugins
-from pipeline.admission import load_guards
-from pipeline.clock import wall
+from pipeline.clock import Clock, wall
 from pipeline.cores import cores
 from pipeline.errors import InputError, PosttrainError
 from pipeline.jobs import JOB, TrialJob
 from pipeline.ledger import Ledger
 from pipeline.lock import Lock
 from pipeline.paths import read_json, write_json
-from pipeline.request import read_run
+from pipeline.request import RunRequest, read_run
 from pipeline.types import Executor, Job, Outcome, Record, Score, Trial
 
 
@@ -40,18 +39,25 @@ def rerun(folder: str | Path, trial_id: str, executor: Executor | None = None) -
     trial = _scored(run, trial_id)
     lock = Lock(run)
     try:
-        again = _prepare(run, trial)
-        threads = request.threads or max(1, cores() // request.slots)
-        executor = executor or plugins.entry("executors", request.executor)(1, threads)
-        try:
-            outcome = _do(again, executor, threads, trial_id)
-        finally:
-            executor.close()
-        found = _compare(run, trial, again, outcome)
-        Ledger(run / "ledger.jsonl").append("note", note="rerun", rerun=found, at=wall())
-        return found
+        return _again(run, trial, request, lock, executor)
     finally:
         lock.release()
+
+
+def _again(run: Path, trial: Trial, request: RunRequest, lock: Lock, executor: Executor | None) -> Rerun:
+    ledger = Ledger(run / "ledger.jsonl")
+    # after a crash: count up to the last sign of life before there is another one, ours
+    clock = Clock(lambda name, **fields: ledger.append("note", note=name, **fields))
+    clock.replay(ledger.events(), lock.last_beat, counts_on=request.agent is None)
+    folder, threads = _prepare(run, trial), request.threads or max(1, cores() // request.slots)
+    executor = executor or plugins.entry("executors", request.executor)(1, threads)
+    try:
+        outcome = _do(folder, executor, threads, trial.id)
+    finally:
+        executor.close()
+    found = _compare(run, trial, folder, outcome)
+    ledger.append("note", note="rerun", rerun=found, at=wall())
+    return found
 
 
 def _scored(run: Path, trial_id: str) -> Trial:

@@ -239,7 +239,7 @@ class Session:
         total, left = self.budget().seconds, self.remaining().seconds
         if total is None or left is None:
             return None
-        measured = [event["after_seconds"] for event in self.ledger.events() if event.get("after_seconds")]
+        measured = [event["beside_seconds"] for event in self.ledger.events() if event.get("beside_seconds")]
         measured = measured or evaluations.anchor_seconds(self.ledger.history())
         return limits.train_seconds(left, measured, total)
 
@@ -256,11 +256,11 @@ class Session:
     def _land(self, trial: Trial, outcome: Outcome, wall_seconds: float | None) -> Trial:
         """Record a trial that ended, and let go of the weights that nobody needs any more."""
         state = flight.state_of(outcome)
-        # what it took after training, its process's start and end included: the next ones keep as much time free
-        unscored = outcome.cost.seconds - outcome.cost.eval_seconds
-        after = wall_seconds - unscored if state == "scored" and wall_seconds is not None else None
+        # all but its training, its process's start and end included: the next ones keep as much time free
+        is_measured = wall_seconds is not None and state == "scored"
+        beside = (wall_seconds or 0.0) - outcome.cost.train_seconds if is_measured else None
         self.ledger.append(
-            "finished", trial=trial.id, state=state, outcome=outcome, after_seconds=after, at=self.clock.now()
+            "finished", trial=trial.id, state=state, outcome=outcome, beside_seconds=beside, at=self.clock.now()
         )
         best, open_ = self.request.keep_best, self.request.keep_open
         for trial_id in keeping.delete_spare(self.folder, self.history(), best, open_):

@@ -130,6 +130,15 @@ def test_after_a_crash_the_time_up_to_the_last_beat_counts(bench: Bench) -> None
     assert bench.resume().clock.used() == pytest.approx(17, abs=0.1)
 
 
+def test_trying_to_open_over_a_crashed_run_leaves_its_last_beat(bench: Bench) -> None:
+    bench.open().step(GOOD)
+    bench.crash()
+    before = (bench.folder / "owner.json").stat().st_mtime
+    with pytest.raises(InputError, match="holds a run: go on with --resume"):
+        bench.open()
+    assert (bench.folder / "owner.json").stat().st_mtime == before
+
+
 def test_a_run_driven_by_steps_counts_from_opening_to_finish(bench: Bench) -> None:
     session = bench.open(agent=None)
     session.begin()
