@@ -24,7 +24,7 @@ def check(name: str) -> None:
             from pipeline.errors import unknown
 
             raise unknown("lab model", name, known)
-    elif Path(name).expanduser().is_dir():
+    elif name and Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
         if not any((folder / file).is_file() for file in MODEL_FILES):
             files = " nor ".join(MODEL_FILES)
