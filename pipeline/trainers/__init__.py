@@ -1,0 +1,1 @@
+"""Trainers: they turn rows and parameters into weights. One module with a `train` each."""

@@ -1,0 +1,122 @@
+"""Which rows each training step sees and at what learning rate: decided beforehand, by position alone.
+
+A run that stops and goes on elsewhere must not notice, so nothing here depends on where it ends: the body is the same
+endless sequence of steps for every fidelity. Only the tail, in which the learning rate falls to zero for the weights
+that are scored, depends on the end, and a continuation does not inherit it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from pipeline.data import Built
+from pipeline.errors import DataError
+from pipeline.formats import RAW
+from pipeline.params import SftParams
+from pipeline.training_rows import Tokens
+
+Lengths = np.ndarray[Any, np.dtype[np.int64]]
+Place = tuple[int, int]  # (source, row)
+GUESS = 1.2  # of the rows that a token count needs, before their lengths are known
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a stage: `steps[k]` are the rows of step k, `tokens[k]` the tokens up to its end."""
+
+    steps: list[list[Place]]
+    tokens: list[int]
+    full_steps: int
+    body_steps: int
+    warmup: int
+    tail: float  # length of the tail as a share of the body
+
+    @property
+    def full_tokens(self) -> int:
+        """The stage's full length."""
+        return self.tokens[self.full_steps - 1]
+
+    def tail_steps(self, body_steps: int) -> int:
+        """Steps of the tail after a body of so many."""
+        return max(1, round(self.tail * body_steps)) if self.tail else 0
+
+    def rate(self, step: int, body_steps: int) -> float:
+        """The learning rate of a step (from 0) as a share of the full one, if the body has so many steps."""
+        warm = min(1.0, (min(step, body_steps) + 1) / (self.warmup + 1))
+        if step < body_steps:
+            return warm
+        length = self.tail_steps(body_steps)
+        return warm * (length - (step - body_steps)) / (length + 1)
+
+
+def usable(tokens: Tokens, rows: Sequence[dict[str, Any]], max_length: int) -> Lengths:
+    """The tokens that each row contributes: raw text is cut, a conversation that is too long is left out (0).
+
+    A cut conversation would lose the end of its answer, and teach not to stop.
+    """
+    lengths = tokens.lengths.copy()
+    raw = np.array([row["messages"][0]["role"] == RAW for row in rows], bool)
+    lengths[raw] = np.minimum(lengths[raw], max_length)
+    lengths[lengths > max_length] = 0
+    return lengths
+
+
+def make_plan(built: Built, lengths: Sequence[Lengths], params: SftParams, fidelity: float, seed: int) -> Plan:
+    """The plan of a stage. Raises DataError if every row of a source is too long."""
+    for name, found in zip(built.names, lengths, strict=True):
+        if not found.any():
+            raise DataError(
+                f"{name}: every row is longer than max_length {params.max_length}: raise it or leave the source out"
+            )
+    tail = params.tail if params.schedule == "constant_tail" else 0.0
+    places = _Places(built, lengths, seed)
+    if params.tokens is not None:
+        full = places.rows_for(params.tokens)
+    elif params.epochs is not None:
+        full = math.ceil(params.epochs * sum(int((found > 0).sum()) for found in lengths))
+    else:
+        assert params.steps is not None
+        full = params.steps * params.batch_size
+    full_steps = max(1, math.ceil(full / params.batch_size))
+    reach = full_steps + max(1, round(tail * full_steps))  # the tail of the full length sees rows after it
+    order = places.first(reach * params.batch_size)
+    steps = [order[begin : begin + params.batch_size] for begin in range(0, len(order), params.batch_size)]
+    summed = list(accumulate(sum(int(lengths[source][row]) for source, row in step) for step in steps))
+    wanted = fidelity * summed[full_steps - 1]
+    body_steps = next((k + 1 for k in range(full_steps) if summed[k] >= wanted), full_steps)
+    return Plan(steps, summed, full_steps, body_steps, params.warmup_steps, tail)
+
+
+class _Places:
+    """The mixture's endless order, without the rows that are left out."""
+
+    def __init__(self, built: Built, lengths: Sequence[Lengths], seed: int) -> None:
+        self.built, self.lengths, self.seed = built, lengths, seed
+        self.order: list[Place] = []
+        self.asked = 0
+
+    def first(self, n: int) -> list[Place]:
+        """The first `n` usable rows."""
+        while len(self.order) < n:
+            self._extend(math.ceil(GUESS * n))
+        return self.order[:n]
+
+    def rows_for(self, tokens: int) -> int:
+        """How many rows it takes to reach so many tokens."""
+        while True:
+            summed = np.cumsum([self.lengths[source][row] for source, row in self.order])
+            if len(summed) and summed[-1] >= tokens:
+                return int(np.searchsorted(summed, tokens)) + 1
+            mean = summed[-1] / len(summed) if len(summed) else np.mean([found.max() for found in self.lengths])
+            self._extend(math.ceil(GUESS * tokens / mean) + 1)
+
+    def _extend(self, at_least: int) -> None:
+        self.asked = max(at_least, 2 * self.asked)
+        order = self.built.order(self.asked, self.seed)
+        self.order = [(source, row) for source, row in order if self.lengths[source][row]]
