@@ -1,0 +1,43 @@
+"""What a worker process is asked to do: job.json in the job's folder. The answer is outcome.json beside it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline.types import ItemsKey, Recipe, Record
+
+JOB = "job.json"
+OUTCOME = "outcome.json"
+ITEMS = "items.jsonl"  # per-item results
+
+
+class TrialJob(Record):
+    """Train a recipe and score it on the search split (`pipeline.trial.main`). Answered by a `types.Outcome`."""
+
+    trial: str
+    recipe: Recipe
+    model_path: str
+    benchmark: str  # a name, or a folder
+    key: ItemsKey = ItemsKey()  # its salt is empty: a trial never learns which final items count
+    fidelity: float = 1.0
+    resume_from: str | None = None  # another trial's checkpoint of the same recipe
+    limit_seconds: float | None = None  # for training, saving included
+    proposed_at: float = 0.0  # Unix time
+    search_limit: int | None = None  # items to score; None for all
+    guards: tuple[str, ...] = ("contamination",)  # asked about every source before it is trained on
+
+
+class EvaluateJob(Record):
+    """Score a model (`pipeline.evaluate.main`). Answered by an `evaluate.Evaluated`.
+
+    For the final split the job's folder has to be a sealed one: the per-item results are written into it.
+    """
+
+    model_path: str
+    benchmark: str
+    role: Literal["search", "final"] = "search"
+    key: ItemsKey = ItemsKey()  # with the salt if the role is final
+    few_shot: int = 0
+    limit: int | None = None
+    engine: str = "hf"
+    scorer: str = "harness"

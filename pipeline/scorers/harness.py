@@ -1,0 +1,119 @@
+"""Scoring with lm-eval: it owns prompts and extraction, our engine generates. The only file that calls lm-eval."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lm_eval import evaluator
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from lm_eval.tasks import TaskManager
+
+from pipeline.errors import InputError
+from pipeline.types import Benchmark, Completion, Engine, Request
+
+Item = dict[str, Any]
+FEW_SHOT = "_few_shot"  # the ending of a benchmark's task in raw text form
+
+
+def score(
+    engine: Engine, benchmark: Benchmark, items: Sequence[Item], few_shot: int = 0, shots: Sequence[Item] = ()
+) -> list[Item]:
+    """One result per item, in their order: {"id", "strict", "lenient", "response", "stopped", "tokens"}.
+
+    Without `few_shot` the question is one chat turn; with it the task's raw text form, after that many of `shots`.
+    Raises InputError if the benchmark's folder lacks the task or the task does not return strict and lenient.
+    """
+    if not items:
+        raise InputError(f"benchmark '{benchmark.name}': no items to score: ask for at least 1")
+    if len(shots) < few_shot:
+        raise InputError(f"benchmark '{benchmark.name}': {few_shot} examples are asked for, {len(shots)} there")
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of what is meant to be so here
+    task = _load(benchmark, items, few_shot, shots)
+    adapter = EngineLM(engine, benchmark.max_tokens)
+    found = evaluator.evaluate(
+        lm=adapter,
+        task_dict={"tasks": {task.task_name: task}},
+        bootstrap_iters=0,  # errors of the mean are computed from the per-item results
+        apply_chat_template=not few_shot,
+        log_samples=True,
+    )
+    samples = sorted(found["samples"][task.task_name], key=lambda sample: sample["doc_id"])
+    return [_result(benchmark, sample, adapter.completions[sample["doc_id"]]) for sample in samples]
+
+
+def _load(benchmark: Benchmark, items: Sequence[Item], few_shot: int, shots: Sequence[Item]) -> Any:
+    name = benchmark.task + (FEW_SHOT if few_shot else "")
+    path = Path(benchmark.folder) / f"{name}.yaml"
+    if not path.is_file():
+        raise InputError(f"benchmark '{benchmark.name}': {path} is missing: add the lm-eval task {name} there")
+    # Loaded by its path: lm-eval would take every YAML of an included folder for a task, and reading its own
+    # 14,000 files takes 8 s.
+    manager = TaskManager(include_defaults=False, metadata={"items": list(items), "shots": list(shots[:few_shot])})
+    task = manager.load([str(path)])["tasks"][name]
+    task.set_config("num_fewshot", few_shot)
+    return task
+
+
+def _result(benchmark: Benchmark, sample: Item, completion: Completion) -> Item:
+    if "strict" not in sample or "lenient" not in sample:
+        raise InputError(f"task '{benchmark.task}': process_results must return `strict` and `lenient`")
+    return {
+        "id": sample["doc"]["id"],
+        "strict": float(sample["strict"]),
+        "lenient": float(sample["lenient"]),
+        "response": completion.text,
+        "stopped": completion.stopped,
+        "tokens": completion.tokens,
+    }
+
+
+class EngineLM(LM):
+    """Our engine as lm-eval sees it. Chats reach the engine as messages: in between they travel as JSON text."""
+
+    CHAT = "\x00chat:"
+    tokenizer_name = "posttrain"
+
+    def __init__(self, engine: Engine, max_tokens: int) -> None:
+        super().__init__()
+        self.engine = engine
+        self.max_tokens = max_tokens
+        self.completions: dict[int, Completion] = {}  # by lm-eval's document number
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """The messages as text that `_request` takes apart again."""
+        return self.CHAT + json.dumps(chat_history)
+
+    def generate_until(self, requests: list[Instance]) -> list[str]:
+        """One answer per request; how it ended is kept in `completions`."""
+        answers = self.engine.generate([self._request(*request.args) for request in requests])
+        for request, completions in zip(requests, answers, strict=True):
+            assert request.doc_id is not None
+            self.completions[request.doc_id] = completions[0]
+        return [completions[0].text for completions in answers]
+
+    def _request(self, context: str, settings: dict[str, Any]) -> Request:
+        until = settings["until"]
+        form: dict[str, Any] = (
+            {"messages": json.loads(context[len(self.CHAT) :])} if context.startswith(self.CHAT) else {"text": context}
+        )
+        return Request(
+            **form,
+            until=(until,) if isinstance(until, str) else tuple(until),
+            max_tokens=self.max_tokens,
+            temperature=settings.get("temperature", 0.0) if settings.get("do_sample") else 0.0,
+            top_p=settings.get("top_p", 1.0),
+        )
+
+    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
+        """Of each continuation after its context, by engines that can tell."""
+        pairs = [(self._request(context, {"until": []}), ending) for context, ending in (r.args for r in requests)]
+        return self.engine.loglikelihood(pairs)  # type: ignore[attr-defined]
+
+    def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
+        """Not offered: no task here scores whole texts."""
+        raise NotImplementedError("this adapter generates and compares continuations; it scores no whole texts")

@@ -1,0 +1,132 @@
+"""lm-eval asks, our engine answers, and every item's result comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from pipeline import benchmarks, worlds
+from pipeline.errors import InputError
+from pipeline.scorers import harness
+from pipeline.types import Completion, ItemsKey, Request
+
+KEY = ItemsKey(lab_seed=3)
+TASKS = ["tiny_bfcl", "tiny_gpqa", "tiny_gsm8k"]
+
+
+class Scripted:
+    """An engine that gives known answers and remembers what it was asked."""
+
+    def __init__(self, answers: Sequence[str], stopped: bool = True) -> None:
+        self.answers, self.stopped = answers, stopped
+        self.asked: list[Request] = []
+
+    def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
+        self.asked = list(requests)
+        return [[Completion(text=text, stopped=self.stopped, tokens=len(text))] for text in self.answers]
+
+    def loglikelihood(self, pairs: Sequence[tuple[Request, str]]) -> list[tuple[float, bool]]:
+        return [(-1.0, True) for _ in pairs]
+
+
+def right_answers(benchmark: str, items: list[dict]) -> list[str]:
+    return [worlds.get(benchmarks.load_benchmark(benchmark).items["world"]).respond(item, "worked") for item in items]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_each_item_is_asked_as_one_chat_turn_and_gets_its_own_result(name):
+    benchmark = benchmarks.load_benchmark(name)
+    items = benchmarks.items(benchmark, "search", KEY, 20)
+    answers = right_answers(name, items)
+    answers[3] = "no idea"
+    engine = Scripted(answers)
+    results = harness.score(engine, benchmark, items)
+    assert [request.messages for request in engine.asked] == [
+        ({"role": "user", "content": item["question"]},) for item in items
+    ]
+    assert {(request.max_tokens, request.temperature, request.until) for request in engine.asked} == {
+        (benchmark.max_tokens, 0.0, ())
+    }
+    assert [result["id"] for result in results] == [item["id"] for item in items]
+    assert [result["strict"] for result in results] == [float(number != 3) for number in range(20)]
+    assert results[3] == {
+        "id": items[3]["id"], "strict": 0.0, "lenient": 0.0, "response": "no idea", "stopped": True, "tokens": 7,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_few_shot_is_raw_text_with_the_same_worked_examples_before_every_question(name):
+    benchmark = benchmarks.load_benchmark(name)
+    items, shots = benchmarks.items(benchmark, "search", KEY, 6), benchmarks.items(benchmark, "fewshot", KEY)
+    engine = Scripted([" " + answer for answer in right_answers(name, items)], stopped=False)
+    results = harness.score(engine, benchmark, items, few_shot=4, shots=shots)
+    assert [result["strict"] for result in results] == [1.0] * 6
+    examples = "".join(
+        f"Question: {shot['question']}\nAnswer: {answer}\n\n"
+        for shot, answer in zip(shots[:4], right_answers(name, shots[:4]), strict=True)
+    )
+    assert [request.text for request in engine.asked] == [
+        f"{examples}Question: {item['question']}\nAnswer:" for item in items
+    ]
+    assert engine.asked[0].until == ("\n\n", "Question:")
+
+
+def test_what_cannot_be_scored_says_why(tmp_path):
+    benchmark = benchmarks.load_benchmark("tiny_gsm8k")
+    items = benchmarks.items(benchmark, "search", KEY, 2)
+    with pytest.raises(InputError, match="no items to score"):
+        harness.score(Scripted([]), benchmark, [])
+    with pytest.raises(InputError, match="4 examples are asked for, 1 there"):
+        harness.score(Scripted(["", ""]), benchmark, items, few_shot=4, shots=items[:1])
+    with pytest.raises(InputError, match=r"tiny_gsm8k.yaml is missing: add the lm-eval task tiny_gsm8k there"):
+        harness.score(Scripted(["", ""]), benchmark.model_copy(update={"folder": str(tmp_path)}), items)
+
+
+def test_a_task_without_strict_and_lenient_is_refused(tmp_path):
+    (tmp_path / "other.yaml").write_text(
+        "task: other\ncustom_dataset: !function utils.dataset\noutput_type: generate_until\ntest_split: test\n"
+        "doc_to_text: question\ndoc_to_target: answer\nprocess_results: !function utils.judge\n"
+        "generation_kwargs: {until: []}\nmetric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]\n"
+    )
+    (tmp_path / "utils.py").write_text(
+        "from pipeline.task_items import splits\n"
+        "def dataset(**given): return splits('other', **given)\n"
+        "def judge(doc, results): return {'acc': 1.0}\n"
+    )
+    benchmark = benchmarks.load_benchmark("tiny_gsm8k").model_copy(update={"task": "other", "folder": str(tmp_path)})
+    with pytest.raises(InputError, match="must return `strict` and `lenient`"):
+        harness.score(Scripted(["x"]), benchmark, [{"id": "a", "question": "?", "answer": "!"}])
+
+
+def test_lm_eval_itself_costs_little():
+    benchmark = benchmarks.load_benchmark("tiny_bfcl")
+    items = benchmarks.items(benchmark, "search", KEY)
+    engine = Scripted(right_answers("tiny_bfcl", items))
+    seconds = []
+    for _ in range(3):
+        begun = time.process_time()
+        harness.score(engine, benchmark, items)
+        seconds.append(time.process_time() - begun)
+    assert min(seconds) < 0.5
+
+
+def test_the_task_runs_without_this_project_too_on_search_items_of_its_own():
+    from lm_eval.tasks import TaskManager
+
+    benchmark = benchmarks.load_benchmark("tiny_gpqa")
+    manager = TaskManager(include_defaults=False)
+    task = manager.load([f"{benchmark.folder}/tiny_gpqa_few_shot.yaml"])["tasks"]["tiny_gpqa_few_shot"]
+    assert list(task.eval_docs) == benchmarks.items(benchmark, "search", ItemsKey())
+    assert task.config.num_fewshot == benchmark.few_shot
+
+
+def test_likelihoods_are_passed_through():
+    from lm_eval.api.instance import Instance
+
+    adapter = harness.EngineLM(Scripted([]), max_tokens=5)
+    request = Instance("loglikelihood", doc={}, arguments=("2 + 2 =", " 4"), idx=0)
+    assert adapter.loglikelihood([request]) == [(-1.0, True)]
+    with pytest.raises(NotImplementedError):
+        adapter.loglikelihood_rolling([request])
