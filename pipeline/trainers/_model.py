@@ -29,7 +29,9 @@ def load(path: str, params: SftParams, family: Family, dtype: str, device: str, 
     base = weights.load_model(path, dtype, device)
     base.requires_grad_(False)
     if resume is not None:
-        return PeftModel.from_pretrained(base, str(resume), is_trainable=True)
+        model = PeftModel.from_pretrained(base, str(resume), is_trainable=True)
+        model.active_peft_config.base_model_name_or_path = path  # where it lay for the earlier run, it may be gone
+        return model
     try:
         return get_peft_model(base, lora_config(base, params, family))
     except ValueError as error:

@@ -1,0 +1,111 @@
+"""One trial in a process of its own: rows, guards, training, the search score. A failure is a result, too."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from pathlib import Path
+
+from pipeline import benchmarks, data, plugins
+from pipeline.errors import PosttrainError
+from pipeline.evaluate import Evaluation, evaluate, stops_enough
+from pipeline.inspection import inspect_source
+from pipeline.jobs import ITEMS, JOB, OUTCOME, TrialJob
+from pipeline.paths import read_json, write_json, write_jsonl
+from pipeline.stages import Stages
+from pipeline.training import CHECKPOINT
+from pipeline.types import Benchmark, Cost, Outcome, Verdict
+
+
+def main(folder: str | Path) -> None:
+    """Read job.json, write outcome.json. A trial that fails has an outcome with its error and its cost."""
+    folder = Path(folder)
+    trial = TrialRun(TrialJob.model_validate(read_json(folder / JOB)), folder)
+    try:
+        trial.run()
+    except PosttrainError as error:
+        trial.error = str(error)
+    except Exception as error:  # whatever it is, the search goes on; the traceback is in the trial's log
+        traceback.print_exc()
+        trial.error = " ".join([f"{type(error).__name__}:", *str(error).split()])[:300]
+    write_json(folder / OUTCOME, trial.outcome())
+
+
+class TrialRun:
+    """A trial, and what has come of it so far."""
+
+    def __init__(self, job: TrialJob, folder: Path) -> None:
+        self.job, self.folder = job, folder
+        self.begun = time.monotonic()
+        self.verdicts: list[Verdict] = []
+        self.built: list[data.Built] = []
+        self.stages: Stages | None = None
+        self.evaluation: Evaluation | None = None
+        self.error: str | None = None
+
+    def run(self) -> None:
+        """The trial's story. Raises what its parts raise."""
+        job = self.job
+        benchmark = benchmarks.load_benchmark(job.benchmark)
+        self._ask_guards(benchmark)
+        refused = [verdict for verdict in self.verdicts if not verdict.ok]
+        if refused:
+            self.error = refused[0].reason
+            return
+        items = benchmarks.items(benchmark, "search", job.key)
+        self.built = [data.build(stage, job.key, items, job.recipe.seed) for stage in job.recipe.stages]
+        self.stages = Stages(job, self.folder, self.built)
+        self._score(self.stages.run(), benchmark)
+
+    def _ask_guards(self, benchmark: Benchmark) -> None:
+        """Every source that is used, before a row of it is; of the good verdicts one per guard is kept."""
+        guards = {name: plugins.load("guards", name) for name in self.job.guards}
+        names = dict.fromkeys(ref.name for stage in self.job.recipe.stages for ref in stage.data if ref.weight > 0)
+        found = [verdict for name in names for verdict in inspect_source(name, self.job.key, benchmark, guards)]
+        refused = [verdict for verdict in found if not verdict.ok]
+        good = {verdict.guard: verdict for verdict in found if verdict.ok}
+        self.verdicts = refused or list(good.values())
+
+    def _score(self, model_path: str, benchmark: Benchmark) -> None:
+        items = benchmarks.items(benchmark, "search", self.job.key, self.job.search_limit)
+        self.evaluation = evaluate(model_path, benchmark, items, "search", key=self.job.key)
+        write_jsonl(self.folder / ITEMS, self.evaluation.items)
+
+    def outcome(self) -> Outcome:
+        """The trial as the ledger keeps it."""
+        stages, score = self.stages, self.evaluation.score if self.evaluation else None
+        results = [stages.results[index] for index in sorted(stages.results)] if stages else []
+        labels = []
+        if score is not None and not stops_enough(score):
+            labels.append("does not stop")
+        if any(result.cut_short for result in results):
+            labels.append("cut short")
+        return Outcome(
+            scores=(score,) if score else (),
+            verdicts=tuple(self.verdicts),
+            cost=self._cost(),
+            error=self.error,
+            fidelity=stages.fidelity if stages else 0.0,
+            tokens=stages.body_tokens if stages else 0,
+            final_loss=results[-1].final_loss if results else None,
+            labels=tuple(labels),
+            resumable=(self.folder / CHECKPOINT).is_dir(),
+            first_step_seconds=self._first_step_seconds(),
+            data={"stages": [built.summary() for built in self.built]},
+        )
+
+    def _cost(self) -> Cost:
+        return Cost(
+            seconds=time.monotonic() - self.begun,
+            train_seconds=self.stages.seconds if self.stages else 0.0,
+            eval_seconds=self.evaluation.seconds if self.evaluation else 0.0,
+            tokens=self.stages.tokens if self.stages else 0,
+            flops=self.stages.flops if self.stages else 0.0,
+        )
+
+    def _first_step_seconds(self) -> float | None:
+        """From the proposal to the end of the first training step."""
+        if self.stages is None or not self.job.proposed_at:
+            return None
+        ends = [result.first_step_at for result in self.stages.results.values() if result.first_step_at]
+        return min(ends) - self.job.proposed_at if ends else None

@@ -1,0 +1,72 @@
+"""What each step sees and how fast it learns is decided by its position alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data import Built
+from pipeline.errors import DataError
+from pipeline.params import SftParams
+from pipeline.training_plan import Plan, make_plan, usable
+from pipeline.training_rows import Tokens
+
+CHAT, RAW = {"messages": [{"role": "user"}]}, {"messages": [{"role": "text"}]}
+LENGTHS = (np.full(50, 10), np.arange(20, 70))
+BUILT = Built(("a", "b"), (1.0, 2.0), ([CHAT] * 50, [CHAT] * 50), {}, {})
+
+
+def plan(fidelity: float = 1.0, seed: int = 0, lengths=LENGTHS, **params) -> Plan:
+    return make_plan(BUILT, lengths, SftParams(**{"batch_size": 4, **params}), fidelity, seed)
+
+
+def test_the_full_length_is_given_in_tokens_steps_or_epochs():
+    by_tokens = plan(tokens=3000)
+    assert by_tokens.tokens[by_tokens.full_steps - 2] < 3000 <= by_tokens.full_tokens
+    assert plan(steps=7).full_steps == 7
+    assert plan(epochs=2.0).full_steps == 2 * 100 / 4
+    assert plan(tokens=1).full_steps == 1
+
+
+@given(st.floats(0.001, 1.0), st.integers(0, 3))
+def test_every_fidelity_is_a_beginning_of_the_same_steps(fidelity, seed):
+    whole, part = plan(seed=seed, tokens=2000), plan(fidelity, seed, tokens=2000)
+    assert part.steps == whole.steps and part.full_tokens == whole.full_tokens
+    body = part.body_steps
+    assert part.tokens[body - 1] >= fidelity * part.full_tokens
+    assert body == 1 or part.tokens[body - 2] < fidelity * part.full_tokens
+    assert len(part.steps) >= body + part.tail_steps(body)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 20))
+def test_the_body_learns_at_the_same_rate_wherever_it_ends_and_the_tail_falls_to_zero(body, longer, warmup):
+    made = plan(steps=50, warmup_steps=warmup, tail=0.5)
+    rates = [made.rate(step, body) for step in range(body + made.tail_steps(body))]
+    assert rates[:body] == [made.rate(step, body + longer) for step in range(body)]
+    assert all(0 < rate <= 1 for rate in rates)
+    tail = [rates[body - 1], *rates[body:], 0.0]
+    assert all(later < earlier for earlier, later in zip(tail[1:], tail[2:], strict=False))
+    assert body <= warmup or rates[body - 1] == 1.0
+
+
+def test_a_constant_schedule_has_no_tail():
+    assert plan(steps=10, schedule="constant").tail_steps(10) == 0
+    assert plan(steps=10, tail=0.0).tail_steps(10) == 0
+    assert plan(steps=100, tail=0.15).tail_steps(100) == 15
+
+
+def test_conversations_that_are_too_long_are_left_out_and_raw_text_is_cut():
+    tokens = Tokens(np.zeros(60, np.int32), np.zeros(60, bool), np.array([0, 10, 40, 60]))
+    assert usable(tokens, [CHAT, CHAT, RAW], 20).tolist() == [10, 0, 20]
+    assert usable(tokens, [CHAT, RAW, RAW], 15).tolist() == [10, 15, 15]
+
+
+def test_rows_that_are_left_out_are_never_dealt():
+    kept = np.where(np.arange(50) % 2, LENGTHS[1], 0)
+    made = plan(steps=30, lengths=(LENGTHS[0], kept))
+    assert all(row % 2 for step in made.steps for source, row in step if source == 1)
+    assert {len(step) for step in made.steps} == {4}
+    with pytest.raises(DataError, match="b: every row is longer than max_length 512"):
+        plan(steps=3, lengths=(LENGTHS[0], np.zeros(50, int)))
