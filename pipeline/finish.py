@@ -39,6 +39,8 @@ def finish(session: Session) -> dict[str, Any]:
         write_final_model(session, choice)
         for verdict in ask_guards(session):
             session.note("verdict", verdict=verdict)
+            if not verdict.ok:
+                session.tell("final", f"flagged by the guard '{verdict.guard}': {verdict.reason}")
     return report.write_report(session.folder)
 
 

@@ -9,6 +9,7 @@ CUT_AT = 0.6  # of the slack: what then still runs is killed, which leaves time 
 RECENT = 4  # trials that the estimate looks back on
 ODD_ONE_OUT = 3  # from this many on, the slowest of them is taken for an accident, such as workers that had to start
 UNMEASURED_SHARE, UNMEASURED_SECONDS = 0.1, 10.0  # put aside before anything was measured: the smaller of these
+MOST_SHARE = 0.5  # of the budget is put aside at most: a first trial always starts
 SMALLEST_SHARE, SMALLEST_SECONDS = 0.01, 0.5  # training shorter than the larger of these is not worth starting
 
 
@@ -35,4 +36,5 @@ def beside_training(measured: Sequence[float], budget_seconds: float) -> float:
     if not measured:
         return min(UNMEASURED_SHARE * budget_seconds, UNMEASURED_SECONDS)
     slowest_first = sorted(measured[-RECENT:], reverse=True)
-    return 1.1 * slowest_first[1 if len(slowest_first) >= ODD_ONE_OUT else 0]
+    slow = slowest_first[1 if len(slowest_first) >= ODD_ONE_OUT else 0]
+    return min(1.1 * slow, MOST_SHARE * budget_seconds)

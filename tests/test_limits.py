@@ -25,6 +25,10 @@ def test_before_anything_was_measured_a_tenth_but_at_most_ten_seconds_is_kept_fr
     assert limits.beside_training([], 36_000.0) == 10.0
 
 
+def test_however_slow_scoring_is_half_of_the_budget_is_left_to_train() -> None:
+    assert limits.train_seconds(100.0, [500.0], 100.0) == 50.0
+
+
 def test_training_that_would_be_too_short_is_not_started() -> None:
     assert limits.train_seconds(3.0, [2.0], 120.0) == 0.0
     assert limits.train_seconds(4.0, [2.0], 120.0) == pytest.approx(1.8)
