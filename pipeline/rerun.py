@@ -1,110 +1,101 @@
-"""The same trial again: the job that its ledger tells of, in a folder of its own, compared by score and by item."""
+"""The same job once more: what a trial of a run scored, it must score again on the same machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pipeline import finish, flight, plugins
-from pipeline.clock import Clock, wall
+from pipeline import finish, flight, models, plugins
 from pipeline.cores import cores
-from pipeline.errors import InputError, PosttrainError
-from pipeline.jobs import JOB, TrialJob
+from pipeline.errors import InputError, PosttrainError, unknown
+from pipeline.evaluate import Evaluated
+from pipeline.evaluations import EVALUATE_CALL
+from pipeline.jobs import JOB, OUTCOME, EvaluateJob, TrialJob
 from pipeline.ledger import Ledger
-from pipeline.lock import Lock
 from pipeline.paths import read_json, write_json
 from pipeline.request import RunRequest, read_run
-from pipeline.types import Executor, Job, Outcome, Record, Score, Trial
+from pipeline.types import Executor, Job, Outcome, Score, Trial
+
+A_HAIR_LESS = 1 - 1e-9  # of a fidelity computed from tokens: rounded up, it would ask for one more step
 
 
-class Rerun(Record):
-    """What came of doing a trial again. `alike`: every item was answered right or wrong as before."""
+def find(folder: str | Path, trial_id: str) -> Trial:
+    """The trial, if it has a score; anchors have one too. Raises InputError."""
+    history = {trial.id: trial for trial in Ledger(Path(folder) / "ledger.jsonl").history()}
+    if trial_id not in history:
+        raise unknown("trial", trial_id, list(history))
+    if history[trial_id].score is None:
+        scored = ", ".join(trial.id for trial in history.values() if trial.score) or "none"
+        raise InputError(f"trial {trial_id} is {history[trial_id].state} and has no score: scored are {scored}")
+    return history[trial_id]
 
-    trial: str
-    folder: str
-    before: Score
-    after: Score | None
-    error: str | None = None
-    alike: bool
-    changed_items: int
 
+def rerun(folder: str | Path, trial: Trial, executor: Executor | None = None) -> dict[str, Any]:
+    """Train and score a trial again in trials/ID.rerun-N; the ledger and the trial's own folder stay as they are.
 
-def rerun(folder: str | Path, trial_id: str, executor: Executor | None = None) -> Rerun:
-    """Train and score a trial again, in trials/ID.rerun-N; the run's history and budget stay as they are.
-
-    A trial that continued another is trained from the beginning, which must come to the same. Without a time limit: one
-    that was cut short is asked for the fidelity that it reached. Raises InputError if the trial cannot be done again.
+    Trained from the beginning in one go, over the length that was trained in all: whether the trial continued another
+    or was cut short, that gives the same weights. Returns `trial`, `folder`, the scores `before` and `again`, whether
+    they are the `same`, and how many items changed. Raises PosttrainError if it fails this time.
     """
     run = Path(folder)
     request, _ = read_run(run)
-    trial = _scored(run, trial_id)
-    lock = Lock(run)
-    try:
-        return _again(run, trial, request, lock, executor)
-    finally:
-        lock.release()
-
-
-def _again(run: Path, trial: Trial, request: RunRequest, lock: Lock, executor: Executor | None) -> Rerun:
-    ledger = Ledger(run / "ledger.jsonl")
-    # after a crash: count up to the last sign of life before there is another one, ours
-    clock = Clock(lambda name, **fields: ledger.append("note", note=name, **fields))
-    clock.replay(ledger.events(), lock.last_beat, counts_on=request.agent is None)
-    folder, threads = _prepare(run, trial), request.threads or max(1, cores() // request.slots)
+    threads = request.threads or max(1, cores() // request.slots)
+    job = _job(run, request, trial)
+    place = _new_place(run / "trials", trial.id)
+    write_json(place / JOB, job)
     executor = executor or plugins.entry("executors", request.executor)(1, threads)
+    call = flight.TRIAL_CALL if isinstance(job, TrialJob) else EVALUATE_CALL
     try:
-        outcome = _do(folder, executor, threads, trial.id)
+        executor.start(Job(id=place.name, call=call, folder=str(place.absolute()), threads=threads))
+        ended = executor.wait()
     finally:
         executor.close()
-    found = _compare(run, trial, folder, outcome)
-    ledger.append("note", note="rerun", rerun=found, at=wall())
-    return found
-
-
-def _scored(run: Path, trial_id: str) -> Trial:
-    history = Ledger(run / "ledger.jsonl").history()
-    scored = [trial for trial in history if trial.state == "scored" and trial.kind == "recipe"]
-    for trial in scored:
-        if trial.id == trial_id:
-            return trial
-    names = ", ".join(trial.id for trial in scored) or "none"
-    raise InputError(f"{run}: there is no scored trial '{trial_id}' to do again: there are {names}")
-
-
-def _prepare(run: Path, trial: Trial) -> Path:
-    """A new folder with the trial's job."""
-    original = run / "trials" / trial.id
-    job = TrialJob.model_validate(read_json(original / JOB))
-    assert trial.outcome is not None, "it was scored"
-    cut = "cut short" in trial.outcome.labels
-    fidelity = trial.outcome.fidelity if cut else job.fidelity
-    number = 1 + sum(1 for _ in original.parent.glob(f"{trial.id}.rerun-*"))
-    folder = original.with_name(f"{trial.id}.rerun-{number}")
-    folder.mkdir()
-    changes = {"fidelity": fidelity, "resume_from": None, "limit_seconds": None, "proposed_at": wall()}
-    write_json(folder / JOB, job.model_copy(update=changes))
-    return folder
-
-
-def _do(folder: Path, executor: Executor, threads: int, trial_id: str) -> Outcome:
-    executor.start(Job(id=folder.name, call=flight.TRIAL_CALL, folder=str(folder.absolute()), threads=threads))
-    ended = executor.wait()
-    outcome = flight.written_outcome(folder) if ended and ended.exit_code == 0 else None
-    if outcome is None:
-        why = ended.reason if ended else "the executor lost it"
-        raise PosttrainError(f"{trial_id} again: {why}; {folder / 'log.txt'} says more")
-    return outcome
-
-
-def _compare(run: Path, trial: Trial, folder: Path, outcome: Outcome) -> Rerun:
-    before, after = finish.search_items(run, trial.id), finish.search_items(run, folder.name)
+    again = _score(place, ended.reason if ended else "the executor lost the job")
+    before, after = finish.search_items(run, trial.id), finish.search_items(run, place.name)
     changed = sum(before.get(item) != after.get(item) for item in before.keys() | after.keys())
-    assert trial.score is not None, "it was scored"
-    return Rerun(
-        trial=trial.id,
-        folder=str(folder),
-        before=trial.score,
-        after=outcome.scores[0] if outcome.scores else None,
-        error=outcome.error,
-        alike=outcome.error is None and not changed,
-        changed_items=changed,
-    )
+    return {
+        "trial": trial.id,
+        "folder": place,
+        "before": trial.score,
+        "again": again,
+        "same": again == trial.score and not changed,
+        "changed_items": changed,
+    }
+
+
+def _job(run: Path, request: RunRequest, trial: Trial) -> TrialJob | EvaluateJob:
+    """The trial's job, without what tied it to its time and its predecessor."""
+    path = run / "trials" / trial.id / JOB
+    if not path.is_file():
+        raise InputError(f"{path}: missing: a trial can be done again only with its {JOB}; restore it")
+    model = TrialJob if trial.kind == "recipe" else EvaluateJob
+    job: TrialJob | EvaluateJob = model.model_validate(read_json(path))
+    changes: dict[str, Any] = {}
+    if not Path(job.model_path).is_dir():  # the cache was cleared since
+        name = request.instruct if trial.id == "instruct" and request.instruct else request.model
+        changes["model_path"] = str(models.resolve(name, request.lab_seed))
+    if isinstance(job, TrialJob):
+        changes |= {"resume_from": None, "limit_seconds": None, "proposed_at": 0.0}
+        if trial.outcome and "cut short" in trial.outcome.labels:
+            changes["fidelity"] = trial.outcome.fidelity * A_HAIR_LESS
+    return job.model_copy(update=changes)
+
+
+def _new_place(parent: Path, trial_id: str) -> Path:
+    number = 1
+    while (parent / f"{trial_id}.rerun-{number}").exists():
+        number += 1
+    place = parent / f"{trial_id}.rerun-{number}"
+    place.mkdir(parents=True)
+    return place
+
+
+def _score(place: Path, reason: str) -> Score:
+    """The score in a job's outcome. Raises PosttrainError if it has none."""
+    found = read_json(place / OUTCOME) if (place / OUTCOME).is_file() else {"error": reason}
+    if "score" in found:
+        return Evaluated.model_validate(found).score
+    outcome = Outcome.model_validate(found)
+    if not outcome.scores:
+        raise PosttrainError(f"this time it failed: {outcome.error or reason}; {place / 'log.txt'} says more")
+    return outcome.scores[0]
