@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from pipeline.noise import Candidate, Choice, choose
 from pipeline.opening import SEALED, sealed_key
 from pipeline.paths import read_jsonl, write_atomic, write_json
 from pipeline.training import MODEL
-from pipeline.types import Job, Verdict
+from pipeline.types import Job, Trial, Verdict
 
 if TYPE_CHECKING:
     from pipeline.session import Session
@@ -48,13 +49,27 @@ def finish(session: Session) -> dict[str, Any]:
 
 
 def choose_best(session: Session) -> Choice:
-    """The best trial by search score, tested against the runner-up and the base; the base if nothing beats it."""
-    history = session.history()
-    scored = [trial for trial in history if trial.state == "scored" and trial.kind != "anchor"]
-    usable = [trial for trial in scored if (session.folder / "trials" / trial.id / MODEL).exists()]
-    items = {trial.id: search_items(session.folder, trial.id) for trial in usable}
-    candidates = [Candidate(id=trial.id, items=items[trial.id], stops=stops(trial)) for trial in usable]
-    return choose(candidates, base=search_items(session.folder, "base"))
+    """The best trial by search score, tested against the runner-up and the base; the base if nothing beats it.
+
+    All scored trials count, as the test against the base must know of how many the best one is the best.
+    """
+    scored = [trial for trial in session.history() if trial.state == "scored" and trial.kind != "anchor"]
+    base = search_items(session.folder, "base")
+    choice = choose(_candidates(session, scored), base)
+    if choice.trial is None or _weights(session, choice.trial).exists():
+        return choice
+    there = [trial for trial in scored if _weights(session, trial.id).exists()]  # somebody deleted the best one's
+    return choose(_candidates(session, there), base)
+
+
+def _candidates(session: Session, trials: Iterable[Trial]) -> list[Candidate]:
+    return [
+        Candidate(id=trial.id, items=search_items(session.folder, trial.id), stops=stops(trial)) for trial in trials
+    ]
+
+
+def _weights(session: Session, trial_id: str) -> Path:
+    return session.folder / "trials" / trial_id / MODEL
 
 
 def search_items(run: Path, trial_id: str) -> dict[str, float]:
@@ -77,7 +92,7 @@ def score_final(session: Session, choice: Choice) -> None:
     looks = sum(event["kind"] == "scored" and event["which"] == "best" for event in session.ledger.events())
     models = {name: model for name, model in anchors(session).items() if name not in before}
     if choice.trial is not None:
-        models["best"] = Model(str(session.folder / "trials" / choice.trial / MODEL))
+        models["best"] = Model(str(_weights(session, choice.trial)))
     place = session.folder / SEALED / f"final-{looks + 1}"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = sealed_key(session.folder, session.request)
@@ -96,7 +111,7 @@ def score_final(session: Session, choice: Choice) -> None:
 
 def write_final_model(session: Session, choice: Choice) -> None:
     """Write final_model/: the chosen weights, merged, with tokenizer, template and a model card."""
-    chosen = session.folder / "trials" / choice.trial / MODEL if choice.trial else Path(session.request.model_path)
+    chosen = _weights(session, choice.trial) if choice.trial else Path(session.request.model_path)
     target = session.folder / FINAL_MODEL
     fresh, place = session.folder / f"{FINAL_MODEL}.new", session.folder / SEALED / "export"
     shutil.rmtree(fresh, ignore_errors=True)

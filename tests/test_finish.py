@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 
@@ -27,6 +28,23 @@ def test_the_best_trial_is_chosen_scored_once_and_handed_over_with_a_report(benc
     card = (bench.folder / "final_model" / "README.md").read_text()
     assert "fake/base" in card and "learning_rate: 0.002" in card and "tiny_gsm8k" in card
     assert (bench.folder / "final_model" / "fake.json").exists()
+
+
+def test_the_choice_knows_of_all_trials_though_only_the_best_ones_weights_are_kept(bench: Bench) -> None:
+    session = bench.open(budget=Budget(seconds=1000.0), keep_best=1)
+    for rate in (1e-3, 2e-3, 5e-4, 1e-4):
+        session.step(Proposal(changes={RATE: rate}))
+    session.finish()
+    chosen = next(event for event in session.ledger.events() if event["kind"] == "chosen")
+    assert chosen["trial"] == "t002" and chosen["runner_up"] == "t001" and "best of 4" in chosen["why"]
+
+
+def test_if_somebody_deleted_the_best_weights_the_next_best_is_chosen(bench: Bench) -> None:
+    session = bench.open(budget=Budget(seconds=1000.0))
+    session.step(GOOD)
+    session.step(Proposal(changes={RATE: 1e-3}))
+    shutil.rmtree(bench.folder / "trials" / "t001" / "model")
+    assert session.finish()["best_trial"] == "t002"
 
 
 def test_finishing_again_is_a_second_look_at_the_final_split(bench: Bench) -> None:
