@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from pipeline.agents import plain, random
-from pipeline.fakes import FakeExecutor, ScriptedAgent, fake_request
+from pipeline.fakes import FakeExecutor, ScriptedAgent
 from pipeline.ledger import Ledger
 from pipeline.request import News
 from pipeline.search import MOST_REJECTIONS, search
@@ -206,5 +206,8 @@ def test_a_search_on_the_wall_clock_ends_within_two_seconds_of_its_budget(tmp_pa
     assert report["trials"]["scored"] >= 4
 
 
-def test_a_request_for_fakes_runs_anywhere(tmp_path: Path) -> None:
-    assert fake_request(tmp_path).budget.seconds == 100.0
+def test_a_searching_process_imports_no_heavy_library() -> None:
+    modules = "pipeline.search, pipeline.rerun, pipeline.fakes, pipeline.agents.random, pipeline.executors.local"
+    heavy = "{'torch', 'transformers', 'trl', 'peft', 'lm_eval', 'datasets', 'ray'}"
+    code = f"import sys, {modules}; sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
