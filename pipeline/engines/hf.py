@@ -11,6 +11,7 @@ import torch
 
 from pipeline import weights
 from pipeline.chat import family_of, render
+from pipeline.engines import _warm  # noqa: F401 (done once, before a worker is forked)
 from pipeline.engines._decode import Batch, Row
 from pipeline.types import Completion, Family, Request
 

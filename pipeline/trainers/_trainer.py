@@ -131,7 +131,7 @@ def settings(
 ) -> SFTConfig:
     """TRL's settings; `end` is the token that ends a turn. `_run` sets learning rates: the scheduler is constant."""
     size = params.device_batch or params.batch_size
-    return SFTConfig(
+    made = SFTConfig(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=size,
@@ -153,3 +153,6 @@ def settings(
         disable_tqdm=True,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
+    if made.n_gpu > 1:
+        made._n_gpu = 1  # one trial, one GPU: transformers would use all that it sees, which TRL refuses
+    return made
