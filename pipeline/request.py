@@ -43,6 +43,7 @@ class RunRequest(Record):
     guards: tuple[str, ...] = ()  # beside those that ship: dotted addresses from the user's command line
     protocol: str = "own"
     keep_best: int = 3  # trials whose weights are kept
+    before: dict[str, float] = {}  # seconds spent before opening, outside the budget, by what on: building the lab, say
     keep_open: int = 16  # trials whose checkpoints are kept for a continuation
 
     @property

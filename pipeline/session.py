@@ -52,7 +52,10 @@ class Session:
     ) -> Self:
         """Start a run in a new or empty folder. Raises InputError if there is anything in it."""
         lock = opening.make_folder(Path(folder), request)
-        return cls._owning(Path(folder), lock, executor, now)
+        session = cls._owning(Path(folder), lock, executor, now)
+        for what, seconds in request.before.items():
+            session.note("outside", what=what, seconds=seconds, at=session.clock.now())
+        return session
 
     @classmethod
     def resume(

@@ -28,6 +28,13 @@ def test_anchors_are_outside_the_budget_and_itemised(bench: Bench) -> None:
     assert len(bench.executor.started) == 3
 
 
+def test_what_was_done_before_opening_is_itemised_as_outside_the_budget(bench: Bench) -> None:
+    session = bench.open(before={"lab": 130.0})
+    report = session.finish()
+    assert report["spend"]["outside_budget"]["lab"] == 130.0
+    assert session.clock.used() == 0
+
+
 def test_a_trial_may_train_for_what_is_left_less_what_its_scoring_will_take(bench: Bench) -> None:
     session = bench.open()
     session.step(GOOD)
