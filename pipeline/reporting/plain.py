@@ -38,9 +38,7 @@ def _text_table(table: Table) -> list[str]:
     widths = _widths(rows, WIDTH - 2)
     lines: list[str] = []
     for row in rows:
-        cells = [
-            textwrap.wrap(cell, width, drop_whitespace=False) or [""] for cell, width in zip(row, widths, strict=True)
-        ]
+        cells = [_folded(cell, width) for cell, width in zip(row, widths, strict=True)]
         for number in range(max(map(len, cells))):
             line = [cell[number].rstrip() if number < len(cell) else "" for cell in cells]
             lines.append(GAP.join(_justified(line, widths, table.figures)).rstrip())
@@ -48,6 +46,7 @@ def _text_table(table: Table) -> list[str]:
 
 
 def _folded(cell: str, width: int) -> list[str]:
+    """A cell's lines. One that fits stays as it is, its leading spaces too; so does one in a column of no width."""
     return [cell] if len(cell) <= width else textwrap.wrap(cell, width)
 
 
