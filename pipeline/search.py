@@ -35,6 +35,8 @@ def _run(session: Session, agent: Agent) -> str:
                 trial = session.start(proposal)
                 rejected = rejected + 1 if trial.state == "rejected" else 0
             if rejected == MOST_REJECTIONS:
+                while session.wait():  # what runs in other slots is worth having
+                    pass
                 return f"{rejected} proposals in a row were rejected"
         if session.wait() is None:  # nothing is running any more
             return "the agent has nothing more to propose" if not has_more else "the budget is spent"

@@ -89,6 +89,12 @@ def test_an_agent_that_is_only_ever_rejected_does_not_spin_forever(bench: Bench)
     assert why(session) == "20 proposals in a row were rejected"
 
 
+def test_what_runs_beside_the_last_rejection_is_waited_for(bench: Bench) -> None:
+    session = bench.open(slots=2)
+    bad = [Proposal(changes={RATE: 99.0})] * MOST_REJECTIONS
+    assert search(session, ScriptedAgent(GOOD, *bad))["best_trial"] == "t001"
+
+
 def test_rejections_between_good_proposals_do_not_end_a_search(bench: Bench) -> None:
     session = bench.open(budget=Budget(trials=3))
     bad = [Proposal(changes={RATE: 99.0})] * 15
