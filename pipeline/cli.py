@@ -20,6 +20,8 @@ from pipeline.commands.listing import list_kind
 from pipeline.commands.reading import report, rerun
 from pipeline.errors import InputError, PosttrainError
 
+# What the libraries below are told, in this process and in all that it starts: no progress bars, no telemetry.
+QUIET = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
 INPUT_IS_WRONG, BUG, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(
@@ -51,6 +53,8 @@ app.add_typer(lab.app, name="lab")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code. Every error is one line on stderr."""
     signal.signal(signal.SIGTERM, _interrupt)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         code = app(given or ["--help"], prog_name="posttrain", standalone_mode=False)

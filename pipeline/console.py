@@ -16,7 +16,7 @@ REPEAT_SECONDS = 10.0  # where lines cannot be rewritten (a log file), the same 
 class Progress:
     """One line on stderr for what goes on now: rewritten on a terminal, repeated sparsely in a log.
 
-    Call it with what is being done, the share done (0 to 1) and the seconds left, where those are known.
+    Call it with what is being done, the share done (0 to 1), the seconds left and a detail, where those are known.
     """
 
     def __init__(self) -> None:
@@ -25,13 +25,16 @@ class Progress:
         self._shown_at = 0.0
         self._open = False  # a rewritable line stands on the terminal, without its newline
 
-    def __call__(self, what: str, share: float | None = None, seconds_left: float | None = None) -> None:
+    def __call__(
+        self, what: str, share: float | None = None, seconds_left: float | None = None, detail: str = ""
+    ) -> None:
         """Shows the state of the work `what`."""
         line = what
         if share is not None:
             line += f" {share:4.0%}"
         if seconds_left is not None:
             line += f", {duration(seconds_left)} left"
+        line += detail
         now = time.monotonic()
         if self.rewrites:
             width = terminal_width() - 1

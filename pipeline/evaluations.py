@@ -68,6 +68,8 @@ def score_models(
 
     Raises PosttrainError if one cannot be scored: without its anchors a run would mean nothing.
     """
+    what = ", ".join(name.replace("_", " ") for name in models)
+    session.tell("progress", f"scoring {what} on the {role} split")
     jobs = [_job(session, name, model, place / name, role, key) for name, model in models.items()]
     for name, ended in run_jobs(session, jobs):
         folder = place / name

@@ -138,12 +138,16 @@ def strict(evaluation: Any) -> Any:
 
 def as_text(document: dict[str, Any]) -> str:
     """The scores as a table."""
-    lines = []
-    for role, label in (("scores", document["model"]), ("base", "base"), ("instruct", "instruct")):
+    labels = {"scores": document["model"], "base": "base", "instruct": "instruct"}
+    width = max(map(len, labels.values()))
+    lines = [f"{'':{width}}  {'benchmark':16}  {'strict':>6} {'+-':>6}  lenient  stops  items  metric"]
+    for role, label in labels.items():
         for score in document.get(role, []):
-            more = f"lenient {score.lenient:.3f}, stops {score.stops:.2f}" if score.stops is not None else ""
-            value = f"{score.value:.3f} +- {score.stderr:.3f}"
-            lines.append(f"{label:24}  {score.benchmark:16}  {value}  n {score.n} {score.role}  {score.metric}  {more}")
+            stops = "-" if score.stops is None else f"{score.stops:.2f}"
+            lines.append(
+                f"{label:{width}}  {score.benchmark:16}  {score.value:6.3f} {score.stderr:6.3f}  {score.lenient:7.3f}"
+                f"  {stops:>5}  {score.n:5}  {score.metric}, {score.role} split"
+            )
     if document.get("fraction"):
         found = document["fraction"]
         lines.append(f"fraction of the human gain  {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]")

@@ -17,10 +17,29 @@ class Watcher:
     def __call__(self, news: Any) -> None:
         """One `pipeline.request.News`."""
         left = f"  [{console.duration(news.seconds_left)} of budget left]" if news.seconds_left is not None else ""
-        if news.what != "progress":
-            self.progress.say(clipped(news.text) + (left if news.what in ("started", "finished") else ""))
-        elif news.progress:
-            self.progress(f"{news.text}: {told(news.progress)}{left}")
+        if news.what == "started":
+            self.progress.say(clipped(news.text) + left)
+        elif news.what == "finished":
+            self.progress.say(news.text + left)
+        elif news.what != "progress":
+            self.progress.say(news.text)
+        elif news.trial is None:
+            self.progress(news.text)
+        else:
+            self._trial(news.text, news.progress or {}, left)
+
+    def _trial(self, name: str, at: dict[str, Any], budget_left: str) -> None:
+        """A trial's latest progress line (`training.PROGRESS`), as far as it tells something."""
+        step, steps = at.get("step"), at.get("steps")
+        if not step or not steps:
+            self.progress(f"{name}: starting", detail=budget_left)
+        elif step >= steps:
+            self.progress(f"{name}: scoring", detail=budget_left)
+        else:
+            pace = at.get("tokens_per_second")
+            left = at["tokens"] / step * (steps - step) / pace if pace else None
+            loss = f", loss {at['loss']:.3f}" if at.get("loss") is not None else ""
+            self.progress(f"{name}: training", step / steps, left, loss + budget_left)
 
     def cell(self, name: str) -> Watcher:
         """The watcher of a matrix's cell."""
@@ -36,11 +55,5 @@ class Watcher:
 
 def clipped(text: str) -> str:
     """`text` as far as it fits on a line beside the time left; trials/ID/job.json has all of a recipe."""
-    room = max(100, console.terminal_width()) - 30
+    room = max(140, console.terminal_width()) - 30
     return text if len(text) <= room else f"{text[: room - 4]} ..."
-
-
-def told(progress: dict[str, Any]) -> str:
-    """A trial's progress in a few words."""
-    words = {key: f"{value:.3g}" if isinstance(value, float) else str(value) for key, value in progress.items()}
-    return ", ".join(f"{key} {word}" for key, word in words.items())
