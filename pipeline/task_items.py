@@ -1,6 +1,6 @@
 """Items as lm-eval tasks want them: what the `utils.py` beside a task's YAML calls.
 
-The scorer hands its own items over in the task's metadata. Without them (`lm_eval run --include_path evals`) the
+The scorer hands its own items over in the task's metadata. Without them (`lm_eval run --tasks evals/B/B.yaml`) the
 benchmark's search items of lab seed 0 are used, or of `--metadata '{"lab_seed": 3}'`.
 """
 

@@ -166,7 +166,7 @@ def test_packing_and_accumulation_change_the_layout_and_not_the_losses(tmp_path)
 
 def test_the_loss_is_trls_own(tmp_path, monkeypatch):
     ours = first_losses(tmp_path / "ours")
-    monkeypatch.setattr(_trainer, "SMALL_VOCABULARY", 0)
+    monkeypatch.setattr(_trainer, "LOGITS_AT_ONCE", 0)
     assert first_losses(tmp_path / "fused") == pytest.approx(ours, rel=1e-4)
     monkeypatch.setattr(_trainer.Trainer, "compute_loss", _trainer.SFTTrainer.compute_loss)
     monkeypatch.setattr(_trainer, "add_fused_lm_head", lambda *_, **__: None)
