@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import benchmarks, catalogue, models, opening, plugins
+from pipeline import benchmarks, catalogue, machine, models, opening, plugins
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
 from pipeline.types import Budget, Recipe, Record
 
+WORTH_TELLING_SECONDS = 0.1
 Resolve = Callable[[str, int], Path]  # (model name, lab seed) -> its folder
 
 
@@ -52,14 +55,24 @@ def check(asked: Asked) -> Recipe:
 
 
 def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
-    """The request that a Session opens with. Models are built or fetched here, which can take minutes."""
+    """The request that a Session opens with.
+
+    Models are built or fetched here, which can take minutes, and the machine is measured if it was not yet: all of
+    that is outside the budget, and `before` says how long it took.
+    """
     recipe = check(asked)
     instruct = asked.instruct or models.sibling(asked.model)
+    before: dict[str, float] = {}
+    with _timed(before, "measuring the machine"):
+        machine.cached()
+    with _timed(before, "building the lab" if asked.model.startswith("lab/") else "fetching models"):
+        model_path = str(resolve(asked.model, asked.lab_seed))
+        instruct_path = str(resolve(instruct, asked.lab_seed)) if instruct else None
     request = RunRequest(
         model=asked.model,
-        model_path=str(resolve(asked.model, asked.lab_seed)),
+        model_path=model_path,
         instruct=instruct,
-        instruct_path=str(resolve(instruct, asked.lab_seed)) if instruct else None,
+        instruct_path=instruct_path,
         family=asked.family,
         benchmark=asked.benchmark,
         agent=asked.agent,
@@ -69,6 +82,17 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
         recipe=recipe,
         executor=asked.executor,
         slots=asked.slots,
+        before=before,
     )
     sources = opening.sources(request, benchmarks.load_benchmark(asked.benchmark))
     return request.model_copy(update={"prior": prior_changes(recipe, search_space(recipe, sources))})
+
+
+@contextlib.contextmanager
+def _timed(spent: dict[str, float], what: str) -> Iterator[None]:
+    """Notes the seconds that something took, if it took any worth telling."""
+    begun = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - begun
+    if seconds >= WORTH_TELLING_SECONDS:
+        spent[what] = round(seconds, 3)

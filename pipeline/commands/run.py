@@ -79,7 +79,7 @@ def search(
       posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 10m
       posttrain search --resume runs/qwen3-tiny_gsm8k-asha-seed0 --budget +2h
     """
-    given = {
+    given: dict[str, Any] = {
         "instruct": instruct, "agent": agent, "trials": trials, "seed": seed, "lab_seed": lab_seed,
         "recipe": recipe, "executor": executor, "slots": slots,
     }  # fmt: skip
