@@ -73,7 +73,7 @@ def test_reproduce_sets_up_and_runs_in_the_callers_folder_with_the_arguments(che
     assert done.stdout.strip() == f"posttrain reproduce --seed 3 --out a b in {tmp_path}"
     assert log(checkout) == [
         "venv",
-        "pip --quiet torch==2.13.0",
+        f"pip --quiet -c {checkout}/constraints.txt torch==2.13.0",
         f"pip --quiet -c {checkout}/constraints.txt -e {checkout}[dev]",
     ]
 
