@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from pipeline import cli
@@ -92,6 +93,43 @@ def test_an_interrupted_search_prints_the_command_that_goes_on(place):
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0 and json.loads(done.stdout)["trials"]["scored"] == 6
+
+
+def test_a_killed_search_leaves_no_process_and_goes_on_with_its_time_counted(place):
+    command = [sys.executable, "-m", "pipeline.cli", *SEARCH, "--budget", "12s", "--out", "mine"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: (place / "mine" / "trials" / "t004").exists())
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    assert family and not psutil.wait_procs(family, timeout=5)[1]
+    before = {event["trial"]: event["outcome"]["scores"] for event in events(place / "mine", "finished")}
+    assert before
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "search", "--resume", "mine", "--json"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    report = json.loads(done.stdout)
+    assert done.returncode == 0
+    after = {event["trial"]: event["outcome"]["scores"] for event in events(place / "mine", "finished")}
+    assert {trial: after[trial] for trial in before} == before and len(after) > len(before)
+    assert 9 <= report["spend"]["seconds"] <= 14
+
+
+@pytest.mark.parametrize("seconds", [4, 7])
+def test_a_search_ends_with_its_wall_clock_budget(run, seconds):
+    code, out, _ = run(*SEARCH, "--budget", f"{seconds}s", "--json")
+    spend = json.loads(out)["spend"]
+    assert code == 0 and spend["budget_seconds"] == seconds
+    assert abs(spend["seconds"] - seconds) <= 2
+
+
+def test_two_slots_run_two_trials_at_once(run, place, monkeypatch):
+    monkeypatch.setenv("POSTTRAIN_FAKE_SECONDS", "2")
+    assert run(*SEARCH, "--budget", "1m", "--trials", "2", "--slots", "2", "--out", "mine")[0] == 0
+    recipes = [event["at"] for event in events(place / "mine", "started") if event["trial"]["id"].startswith("t")]
+    ends = [event["at"] for event in events(place / "mine", "finished") if event["trial"].startswith("t")]
+    assert len(recipes) == 2 and max(recipes) < min(ends)
 
 
 def wait_for(condition, seconds=60):
