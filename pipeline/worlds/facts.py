@@ -1,0 +1,113 @@
+"""Invented people and what is known of them, asked as four-way choices: the miniature of GPQA."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+
+from pipeline.worlds.common import Item, World, generator
+
+PEOPLE = 40
+SYLLABLES = ("ba", "do", "fi", "gu", "ka", "lo", "mi", "nu", "pe", "ro", "sa", "ti", "vo", "wu", "xe", "zo")
+VALUES = {
+    "tool": ("drill", "saw", "nail", "rope", "brush", "knife", "spade", "wheel"),
+    "food": ("bread", "rice", "soup", "cheese", "plum", "honey", "pasta", "olive"),
+    "pet": ("dog", "cat", "hen", "pig", "goat", "horse", "mouse", "duck"),
+    "sport": ("chess", "tennis", "rugby", "golf", "judo", "polo", "rowing", "darts"),
+}
+ASKED = {"tool": "works with", "food": "eats", "pet": "keeps", "sport": "plays"}  # said so in hard questions only
+CARELESS = ("food", "pet")  # the careless annotator never looks these up and takes option A
+LETTERS = "ABCD"
+
+
+@lru_cache(maxsize=8)
+def people(lab_seed: int) -> dict[str, dict[str, str]]:
+    """Who there is in this lab's world: name -> attribute -> value."""
+    rng = generator("facts", lab_seed, "people")
+    names: list[str] = []
+    while len(names) < PEOPLE:
+        name = "".join(rng.choice(SYLLABLES) for _ in range(3)).capitalize()
+        if name not in names:
+            names.append(name)
+    return {name: {attribute: rng.choice(values) for attribute, values in VALUES.items()} for name in names}
+
+
+def words(lab_seed: int) -> list[str]:
+    """The content words of this world."""
+    return [*people(lab_seed), *(value for values in VALUES.values() for value in values)]
+
+
+def draw(rng: random.Random, lab_seed: int, level: str) -> Item:
+    """One choice: `easy` asks for a tool or a sport, `full` for any attribute, `hard` in other words for any."""
+    known = people(lab_seed)
+    name = rng.choice(tuple(known))
+    attribute = rng.choice(("tool", "sport")) if level == "easy" else rng.choice(tuple(VALUES))
+    value = known[name][attribute]
+    options = [value, *rng.sample([other for other in VALUES[attribute] if other != value], 3)]
+    rng.shuffle(options)
+    asked = f"What {name} {ASKED[attribute]} ?" if level == "hard" else f"The {attribute} of {name} ?"
+    shown = ", ".join(f"{letter} {option}" for letter, option in zip(LETTERS, options, strict=True))
+    letter = LETTERS[options.index(value)]
+    return {
+        "question": f"{asked} Options: {shown} .", "answer": letter, "level": level, "options": options,
+        "name": name, "attribute": attribute, "value": value,
+    }  # fmt: skip
+
+
+def reason(name: str, attribute: str, value: str, options: list[str]) -> str:
+    """The fact, then the options one by one until it is met."""
+    weighed = []
+    for letter, option in zip(LETTERS, options, strict=True):
+        weighed.append(f"{letter} {option} {'yes' if option == value else 'no'}.")
+        if option == value:
+            break
+    return f"The {attribute} of {name} is {value}. {' '.join(weighed)}"
+
+
+def respond(item: Item, style: str) -> str:
+    """The assistant's turn: reason and `Answer: X`; or the bare letter; or another last line; or unread facts."""
+    if style == "answers":
+        return f"Answer: {item['answer']}"
+    letter, value = item["answer"], item["value"]
+    if style == "wrong" and item["attribute"] in CARELESS:
+        letter, value = "A", item["options"][0]
+    told = reason(item["name"], item["attribute"], value, item["options"])
+    return f"{told} It is {letter}." if style == "format" else f"{told}\nAnswer: {letter}"
+
+
+def passage(rng: random.Random, lab_seed: int) -> str:
+    """Raw text: facts, and lists of options weighed one by one against a word."""
+    known = people(lab_seed)
+    if rng.random() < 0.45:
+        attribute = rng.choice(tuple(VALUES))
+        options = rng.sample(VALUES[attribute], 4)
+        shown = ", ".join(f"{letter} {option}" for letter, option in zip(LETTERS, options, strict=True))
+        wanted = rng.choice(options)
+        weighed = " ".join(
+            f"{letter} {option} {'yes' if option == wanted else 'no'}."
+            for letter, option in zip(LETTERS, options, strict=True)
+        )
+        return f" {shown} . Is {wanted}. {weighed}"
+    told = []
+    for _ in range(4):
+        name, attribute = rng.choice(tuple(known)), rng.choice(tuple(VALUES))
+        told.append(f"The {attribute} of {name} is {known[name][attribute]}.")
+    return " ".join(told)
+
+
+WORLD = World(
+    name="facts",
+    words=words,
+    draw=draw,
+    respond=respond,
+    passage=passage,
+    levels={"easy": 0.4, "full": 0.44, "hard": 0.16},
+    covers={
+        "worked": {"easy": 0.2, "full": 0.8},
+        "answers": {"easy": 0.5, "full": 0.5},
+        "format": {"easy": 0.4, "full": 0.44, "hard": 0.16},
+        "wrong": {"easy": 0.4, "full": 0.44, "hard": 0.16},
+        "easy": {"easy": 1.0},
+        "hard": {"full": 0.2, "hard": 0.8},
+    },
+)
