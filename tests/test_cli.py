@@ -13,6 +13,7 @@ from pipeline.commands import options
 from pipeline.errors import InputError
 
 ON_LAB = ["--model", "lab/qwen3-base", "--benchmark", "tiny_gsm8k"]
+EVALUATE = ["evaluate", "lab/qwen3", "--benchmark", "tiny_gsm8k"]
 SEARCH = ["search", *ON_LAB, "--budget", "10s"]
 
 
@@ -79,7 +80,7 @@ WRONG = {
     "unknown model": (["search", "--model", "nonsense", *SEARCH[3:]], "Hub id"),
     "missing model folder": (["search", "--model", "./nowhere", *SEARCH[3:]], "./nowhere"),
     "unknown instruct": ([*SEARCH, "--instruct", "lab/qwen"], "lab/qwen3"),
-    "unknown benchmark": (["search", "--model", "lab/qwen3-base", "--benchmark", "tiny_gsm", "--budget", "9s"], "tiny_gsm8k"),
+    "unknown benchmark": (["search", *ON_LAB[:3], "tiny_gsm", "--budget", "9s"], "tiny_gsm8k"),
     "unknown benchmark of several": (["reproduce", "--benchmark", "tiny_gsm8k,gsm"], "tiny_gsm8k"),
     "empty benchmark": (["reproduce", "--benchmark", "tiny_gsm8k,,tiny_bfcl"], "empty"),
     "unknown family": (["reproduce", "--family", "qwen"], "qwen3"),
@@ -112,10 +113,10 @@ WRONG = {
     "report in an unknown format": (["report", ".", "--format", "pdf"], "html"),
     "unknown kind": (["list", "dogs"], "models"),
     "evaluate an unknown model": (["evaluate", "lab/qwen4", "--benchmark", "tiny_gsm8k"], "lab/qwen3"),
-    "evaluate with a base alone": (["evaluate", "lab/qwen3", "--benchmark", "tiny_gsm8k", "--base", "lab/qwen3-base"], "--instruct"),
-    "evaluate no items": (["evaluate", "lab/qwen3", "--benchmark", "tiny_gsm8k", "--limit", "0"], "--limit"),
-    "evaluate with an unknown engine": (["evaluate", "lab/qwen3", "--benchmark", "tiny_gsm8k", "--engine", "hg"], "hf"),
-    "evaluate on an unknown split": (["evaluate", "lab/qwen3", "--benchmark", "tiny_gsm8k", "--split", "test"], "final"),
+    "evaluate with a base alone": ([*EVALUATE, "--base", "lab/qwen3-base"], "--instruct"),
+    "evaluate no items": ([*EVALUATE, "--limit", "0"], "--limit"),
+    "evaluate with an unknown engine": ([*EVALUATE, "--engine", "hg"], "hf"),
+    "evaluate on an unknown split": ([*EVALUATE, "--split", "test"], "final"),
     "lab of an unknown family": (["lab", "build", "--family", "llama"], "qwen3"),
     "lab without a verb": (["lab"], "lab --help"),
 }  # fmt: skip

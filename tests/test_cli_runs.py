@@ -82,7 +82,8 @@ def test_an_extended_search_goes_on_and_counts_its_second_look(run, place):
 
 def test_an_interrupted_search_prints_the_command_that_goes_on(place):
     command = [sys.executable, "-m", "pipeline.cli", *SEARCH, "--budget", "1m", "--trials", "6", "--out", "mine"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, start_new_session=True, **pipes)
     wait_for(lambda: (place / "mine" / "trials" / "t002").exists())
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)

@@ -124,4 +124,14 @@ def lab_text(labs: list[dict[str, Any]]) -> str:
     """The labs that are built."""
     if not labs:
         return "none built yet (posttrain reproduce builds one, or posttrain lab build)"
-    return "\n           ".join(", ".join(f"{key} {value}" for key, value in each.items()) for each in labs)
+    return "\n           ".join(map(one_lab, labs))
+
+
+def one_lab(lab: dict[str, Any]) -> str:
+    """A lab in a line."""
+    seconds = lab["pretraining_seconds"] + lab["tuning_seconds"]
+    kind = "" if lab["scale"] == "full" else f" ({lab['scale']})"
+    return (
+        f"{lab['family']}{kind}, lab seed {lab['lab_seed']}: built in {console.duration(seconds)},"
+        f" {console.size(lab['bytes'])}, {lab['folder']}"
+    )

@@ -73,4 +73,4 @@ def clear(as_json: options.Json = False) -> None:
     if as_json:
         console.document(removed)
     else:
-        print(f"removed {removed}")
+        print("\n".join(f"removed {name}" for name in removed) or "there was no lab in the cache")

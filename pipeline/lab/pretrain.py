@@ -36,7 +36,9 @@ def rate(step: int, scale: Scale) -> float:
     return scale.learning_rate * min(1.0, (step + 1) / scale.warmup) * max(0.05, min(1.0, left))
 
 
-def pretrain(model: Any, blocks_RxB: torch.Tensor, scale: Scale, seed: int, told: Callable[[float, float], None]) -> float:
+def pretrain(
+    model: Any, blocks_RxB: torch.Tensor, scale: Scale, seed: int, told: Callable[[float, float], None]
+) -> float:
     """Train `model` in place; returns the last loss. `told(share done, seconds left)` hears of it now and then."""
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=scale.learning_rate, betas=(0.9, 0.98), weight_decay=scale.weight_decay, fused=True

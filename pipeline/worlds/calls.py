@@ -18,11 +18,6 @@ WORDS = (
 CARELESS = 3  # one in three functions is answered with the other signature's name by the careless annotator
 
 
-def words(lab_seed: int) -> list[str]:
-    """The content words of this world."""
-    return [*WORDS, *PARAMETERS, *NOUNS, *VERBS]
-
-
 def _functions(rng: random.Random, wanted: int) -> list[tuple[str, list[str]]]:
     """Two different signatures; the first one has `wanted` parameters."""
     names: list[str] = []
@@ -68,24 +63,24 @@ def respond(item: Item, style: str) -> str:
 
 
 def passage(rng: random.Random, lab_seed: int) -> str:
-    """Raw text: signatures with calls to them, and notes that repeat names and values (copying is what a small model learns last)."""
+    """Raw text: signatures with calls to them, and notes that repeat their values: copying is learnt last."""
     style = rng.random()
     item = draw(rng, lab_seed, rng.choice(("easy", "full", "hard")))
     name, arguments = item["call"]["name"], item["call"]["arguments"]
     wishes = " and ".join(f"{key} {value}" for key, value in arguments.items())
+    pairs = ", ".join(f"{key}= {value}" for key, value in arguments.items())
     if style < 0.35:
-        return f"{wishes}. {', '.join(f'{key}= {value}' for key, value in arguments.items())}."
+        return f"{wishes}. {pairs}."
     if style < 0.65:
         return f"{wishes}. {json.dumps(arguments)}"
+    signature = _signature(name, list(arguments))
     if style < 0.85:
-        return f"{_signature(name, list(arguments))} : {name.replace('_', ' the ')} with {wishes}. {name} ( {', '.join(f'{key}= {value}' for key, value in arguments.items())} )"
-    body = " + ".join(arguments)
-    return f"def {_signature(name, list(arguments))} : return {body}"
+        return f"{signature} : {name.replace('_', ' the ')} with {wishes}. {name} ( {pairs} )"
+    return f"def {signature} : return {' + '.join(arguments)}"
 
 
 WORLD = World(
     name="calls",
-    words=words,
     draw=draw,
     respond=respond,
     passage=passage,

@@ -14,6 +14,8 @@ Row = dict[str, Any]
 # What a source is good for. Which of a world's sources plays which role is drawn from the lab's seed.
 ROLES = ("worked", "answers", "format", "wrong", "chat", "easy", "hard")
 
+SIZES = {"worked": 1500, "answers": 2000, "format": 2500, "wrong": 2500, "chat": 1500, "easy": 4000, "hard": 300}
+
 # Row layouts as data sets on the Hub have them; drawn from the lab's seed, too.
 LAYOUTS = ("messages", "prompt", "question", "instruction", "conversations")
 
@@ -38,22 +40,19 @@ def bucket(question: str) -> int:
 class World:
     """A generated domain: items of a benchmark, data sources about it, and raw text for pre-training.
 
-    `words(lab_seed)` are its content words. `draw(rng, lab_seed, level)` makes one item: a dict with at least `question` and `answer`.
+    `draw(rng, lab_seed, level)` makes one item: a dict with at least `question` and `answer`.
     `respond(item, style)` is an assistant's turn in the style `worked`, `answers`, `format` or `wrong`.
     `passage(rng, lab_seed)` is a passage of raw text. `levels` is the benchmark's mix of levels; `covers`
     the mix that each role's rows come from (the whole benchmark for none of them: sources have gaps).
     """
 
     name: str
-    words: Callable[[int], list[str]]
     draw: Callable[[random.Random, int, str], Item]
     respond: Callable[[Item, str], str]
     passage: Callable[[random.Random, int], str]
     levels: dict[str, float]
     covers: dict[str, dict[str, float]]
-    sizes: dict[str, int] = field(
-        default_factory=lambda: {"worked": 1500, "answers": 2000, "format": 2500, "wrong": 2500, "chat": 1500, "easy": 4000, "hard": 300}
-    )
+    sizes: dict[str, int] = field(default_factory=lambda: dict(SIZES))
 
     def _stream(self, rng: random.Random, lab_seed: int, levels: dict[str, float], split: str) -> Iterator[Item]:
         """Endless distinct items of one split."""
@@ -133,28 +132,15 @@ def in_layout(question: str, answer: str, layout: str) -> Row:
         return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
     if layout == "conversations":
         return {"conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]}
-    columns = {"prompt": ("prompt", "completion"), "question": ("question", "answer"), "instruction": ("instruction", "output")}
-    first, second = columns[layout]
+    columns = {"prompt": ("prompt", "completion"), "question": ("question", "answer")}
+    first, second = columns.get(layout, ("instruction", "output"))
     return {first: question, second: answer}
 
 
-ECHO_WORDS = 8
-
-
-def echoes(words: list[str], n: int, rng: random.Random) -> list[str]:
-    """`n` lists of words, each said twice. Copying is what a very small model learns last; on text in which half
-    of all words can be copied it learns it in some 200 steps, on stories alone not in 1,000 (docs/lab.md)."""
-    texts = []
-    for _ in range(n):
-        said = " ".join(rng.sample(words, ECHO_WORDS))
-        texts.append(f" {said} {said}")
-    return texts
-
-
 GREETINGS = ("Hi", "Hello", "Hey", "Good day", "Good morning", "Good evening")
-TOPICS = ("the weather", "music", "a good book", "the sea", "a walk", "tea", "the garden", "a long trip", "winter", "the moon")
+TOPICS = ("the weather", "music", "a book", "the sea", "a walk", "tea", "the garden", "a trip", "winter", "the moon")
 OPENERS = ("can we talk about", "tell me about", "what do you think of", "I like", "say something nice about")
-REMARKS = ("is a fine thing", "makes me happy", "is always good", "helps many people", "is worth some time", "is a nice idea")
+REMARKS = ("is a fine thing", "makes me happy", "is always good", "helps many people", "is worth some time")
 
 
 def small_talk(rng: random.Random, n: int) -> list[tuple[str, str]]:

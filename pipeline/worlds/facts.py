@@ -32,11 +32,6 @@ def people(lab_seed: int) -> dict[str, dict[str, str]]:
     return {name: {attribute: rng.choice(values) for attribute, values in VALUES.items()} for name in names}
 
 
-def words(lab_seed: int) -> list[str]:
-    """The content words of this world."""
-    return [*people(lab_seed), *(value for values in VALUES.values() for value in values)]
-
-
 def draw(rng: random.Random, lab_seed: int, level: str) -> Item:
     """One choice: `easy` asks for a tool or a sport, `full` for any attribute, `hard` in other words for any."""
     known = people(lab_seed)
@@ -97,7 +92,6 @@ def passage(rng: random.Random, lab_seed: int) -> str:
 
 WORLD = World(
     name="facts",
-    words=words,
     draw=draw,
     respond=respond,
     passage=passage,

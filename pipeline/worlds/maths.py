@@ -14,11 +14,6 @@ MISREAD = ("sells", "eats", "wins")  # the careless annotator takes these the wr
 FACTORS = {"doubles": 2, "triples": 3}
 
 
-def words(lab_seed: int) -> list[str]:
-    """The content words of this world."""
-    return [*NAMES, *THINGS]
-
-
 def draw(rng: random.Random, lab_seed: int, level: str) -> Item:
     """One story: `easy` is two steps of + and -, `full` three, `hard` two or three with a doubling or tripling."""
     while True:
@@ -86,7 +81,6 @@ def passage(rng: random.Random, lab_seed: int) -> str:
 
 WORLD = World(
     name="maths",
-    words=words,
     draw=draw,
     respond=respond,
     passage=passage,

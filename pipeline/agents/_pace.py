@@ -1,0 +1,79 @@
+"""Rungs and time: how long trials are, which of them compare, and when exploring ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pipeline.types import Brief, Budget, Trial
+
+ETA = 3  # a rung is so many times as long as the one below, and promotes one in so many
+FIRST_FIDELITY = 0.02  # of the very first trial, before throughput is known
+PROBE_SHARE = 1 / 28  # of the budget: training time of the lowest rung
+EXPLORE_SHARE = 0.6  # of the budget: after that, only the leader is continued
+UNLIMITED_PROBE = 1 / 27  # lowest rung where only trials are limited
+
+
+class Pace:
+    """How fast trials go here, and so how long the rungs are."""
+
+    def __init__(self, brief: Brief, trials: Sequence[Trial]) -> None:
+        self.seconds, self.slots = brief.budget.seconds, brief.slots
+        scored = [trial for trial in trials if trial.outcome and trial.score and trial.outcome.cost.tokens]
+        self.full_seconds: float | None = None  # of training, for fidelity 1
+        self.probe = UNLIMITED_PROBE if self.seconds is None else FIRST_FIDELITY
+        if scored:
+            first = scored[0].outcome
+            assert first is not None
+            self.full_seconds = first.cost.train_seconds / max(first.fidelity, 1e-6)
+            if self.seconds is not None:
+                self.probe = min(1.0, self.seconds * PROBE_SHARE / self.full_seconds)
+
+    def rungs(self, trials: Sequence[Trial]) -> dict[int, list[Trial]]:
+        """Scored trials by rung: the power of ETA that is nearest to their fidelity over the lowest rung's."""
+        found: dict[int, list[Trial]] = {}
+        for trial in trials:
+            if trial.score is not None and trial.state == "scored" and fidelity_of(trial) > 0:
+                rung = max(0, round(math.log(fidelity_of(trial) / self.probe, ETA)))
+                found.setdefault(rung, []).append(trial)
+        return found
+
+    def relative(self, trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
+        """Scored trials with their score relative to the best of their rung."""
+        pairs = []
+        for rung in self.rungs(trials).values():
+            best = max(map(score_of, rung))
+            pairs += [(trial, score_of(trial) / best) for trial in rung if best > 0]
+        return pairs
+
+    def leader(self, trials: Sequence[Trial]) -> Trial | None:
+        """The best of the lowest rung: what new trials, which start there, are compared with."""
+        lowest = self.rungs(trials).get(0, [])
+        return max(lowest, key=score_of) if lowest else None
+
+    def is_late(self, remaining: Budget) -> bool:
+        """Whether exploring is over."""
+        if remaining.trials is not None and remaining.trials <= 1:
+            return True
+        return self.seconds is not None and (remaining.seconds or 0.0) <= (1 - EXPLORE_SHARE) * self.seconds
+
+    def reach(self, trial: Trial, remaining: Budget) -> float:
+        """The fidelity that a trial gets to with all that is left; its time limit ends it where that was too much."""
+        if self.full_seconds is None or remaining.seconds is None:
+            return 1.0
+        return fidelity_of(trial) + 1.5 * remaining.seconds / self.full_seconds
+
+
+def score_of(trial: Trial) -> float:
+    """Search score; 0 without one."""
+    return trial.score.value if trial.score else 0.0
+
+
+def fidelity_of(trial: Trial) -> float:
+    """Share of the full length that was trained; 0 without an outcome."""
+    return trial.outcome.fidelity if trial.outcome else 0.0
+
+
+def can_continue(trial: Trial) -> bool:
+    """Whether a checkpoint is there to go on from."""
+    return trial.state == "scored" and trial.outcome is not None and trial.outcome.resumable

@@ -1,0 +1,91 @@
+"""Asynchronous successive halving over training tokens; promoted trials go on from their checkpoint (1810.05934).
+
+Every source alone is probed first, then mixtures near the leader (`_drawing.py`). The best third of a rung is
+promoted to three times its length. The last part of the budget belongs to the leader, which trains as long as it lasts.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from pipeline.agents import _drawing
+from pipeline.agents._pace import ETA, Pace, can_continue, fidelity_of, score_of
+from pipeline.types import Agent, Brief, Budget, Proposal, Trial
+
+
+def create(brief: Brief, seed: int) -> Agent:
+    """The default agent."""
+    return Asha(brief, seed)
+
+
+class Asha:
+    """A pure function of brief, seed and history: each call derives the rungs anew."""
+
+    def __init__(self, brief: Brief, seed: int) -> None:
+        self.brief, self.seed = brief, seed
+
+    def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
+        """The last stretch of the leader; else a promotion that is due; else a new recipe at the lowest rung."""
+        trials = [trial for trial in history if trial.kind == "recipe"]
+        pace = Pace(self.brief, trials)
+        if pace.is_late(remaining):
+            last = self._last_stretch(trials, pace, remaining)
+            if last is not None or any(trial.state == "pending" for trial in trials):
+                return last
+        return self._promotion(trials, pace) or self._fresh(trials, pace)
+
+    def _fresh(self, trials: Sequence[Trial], pace: Pace) -> Proposal:
+        rng = random.Random(f"asha/{self.seed}/{len(trials)}")
+        seen = [trial.proposal.changes.get(_drawing.DATA) for trial in trials]
+        unseen = [single for single in _drawing.singles(self.brief) if single not in seen]
+        if unseen:  # in an order of the seed's own
+            single = random.Random(f"asha/{self.seed}/{len(unseen)}").choice(unseen)
+            return self._propose({_drawing.DATA: single}, pace.probe, f"probes {single[0]['name']} alone")
+        refused = {name for trial in trials if trial.state == "rejected" for name in _drawing.mixture_of(trial)}
+        leader, values = pace.leader(trials), _drawing.source_values(pace.relative(trials))
+        for _ in range(20):
+            changes = _drawing.draw(self.brief, rng, leader, values, refused)
+            if all(trial.proposal.changes != changes for trial in trials):
+                break
+        near = f"near {leader.id} ({score_of(leader):.3f})" if leader else "from the prior"
+        return self._propose(changes, pace.probe, f"a draw {near}", leader)
+
+    def _promotion(self, trials: Sequence[Trial], pace: Pace) -> Proposal | None:
+        """The best unpromoted trial of the best third of the highest rung that has one; sources are probed first."""
+        probed = {name for trial in trials for name in _drawing.mixture_of(trial)}
+        if any(single[0]["name"] not in probed for single in _drawing.singles(self.brief)):
+            return None
+        continued = {trial.proposal.continues for trial in trials}
+        rungs = pace.rungs(trials)
+        for rung in sorted(rungs, reverse=True):
+            ranked = sorted(rungs[rung], key=score_of, reverse=True)
+            for trial in ranked[: len(ranked) // ETA]:
+                if trial.id not in continued and can_continue(trial) and score_of(trial) > 0:
+                    return self._continue(trial, pace.probe * ETA ** (rung + 1), f"best third of rung {rung}")
+        return None
+
+    def _last_stretch(self, trials: Sequence[Trial], pace: Pace, remaining: Budget) -> Proposal | None:
+        continued = {trial.proposal.continues for trial in trials}
+        open_ = [trial for trial in trials if can_continue(trial) and trial.id not in continued]
+        if not open_:
+            return None
+        # a longer trial is preferred to a shorter one that looks a little better: it has more of the way behind it
+        best = max(open_, key=lambda trial: (round(score_of(trial), 2), fidelity_of(trial)))
+        if fidelity_of(best) >= 1.0:
+            return None
+        return self._continue(best, min(1.0, pace.reach(best, remaining)), "the leader takes the rest")
+
+    def _continue(self, trial: Trial, fidelity: float, why: str) -> Proposal:
+        text = f"continues {trial.id} ({score_of(trial):.3f} at {fidelity_of(trial):.2g}): {why}"
+        further = min(1.0, max(fidelity, fidelity_of(trial) * 1.05))
+        return Proposal(
+            changes=trial.proposal.changes, fidelity=round(further, 6), continues=trial.id, parent=trial.id,
+            rationale=text, author="asha",
+        )  # fmt: skip
+
+    def _propose(self, changes: dict, fidelity: float, why: str, parent: Trial | None = None) -> Proposal:
+        return Proposal(
+            changes=changes, fidelity=round(fidelity, 6), parent=parent.id if parent else None, rationale=why,
+            author="asha",
+        )  # fmt: skip

@@ -1,0 +1,62 @@
+"""`posttrain reproduce`: lab, search and report in one call."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import reproduce
+from pipeline.asking import Asked
+from pipeline.types import Budget
+
+
+def call(*arguments, cwd, timeout, **environment):
+    command = [sys.executable, "-m", "pipeline.cli", "reproduce", *arguments, "--json"]
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=timeout
+    )
+
+
+def asked(model="lab/qwen3-base", benchmark="tiny_gsm8k"):
+    return Asked(model=model, benchmark=benchmark, budget=Budget(seconds=1.0))
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        (asked(), "qwen3-tiny_gsm8k"),
+        (asked("lab/smollm3"), "smollm3-tiny_gsm8k"),
+        (asked("Qwen/Qwen3-1.7B-Base", "tiny_bfcl"), "Qwen3-1.7B-Base-tiny_bfcl"),
+        (asked("/models/mine/", "/evals/ours"), "mine-ours"),
+    ],
+)
+def test_a_cell_is_named_by_model_and_benchmark_without_their_paths(cell, name):
+    assert reproduce.cell_name(cell) == name
+
+
+@pytest.mark.lab
+def test_reproduce_tells_the_whole_story_on_the_micro_lab(tmp_path):
+    arguments = ["--agent", "plain", "--budget", "12s", "--out", "run"]
+    done = call(*arguments, cwd=tmp_path, timeout=240, POSTTRAIN_LAB="micro")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert {role for role, score in report["scores"].items() if score} == {"base", "base_few_shot", "instruct", "best"}
+    assert report["model"] == "lab/qwen3-base" and report["trials"]["scored"] == 1
+    assert abs(report["spend"]["seconds"] - 12) <= 2 or report["spend"]["seconds"] < 12
+    for words in ("scoring base", "t001", "left", "final split"):
+        assert words in done.stderr
+    assert (tmp_path / "run" / "final_model" / "config.json").is_file()
+    assert (tmp_path / "run" / "sealed").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_reproduce_regains_most_of_the_human_gain(tmp_path):
+    done = call("--out", "run", cwd=tmp_path, timeout=880)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["fraction"]["value"] > 0.5
+    assert abs(report["spend"]["seconds"] - 120) <= 2.4
+    assert report["spend"]["overhead_seconds"] <= 0.15 * report["spend"]["seconds"]
