@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline import benchmarks, catalogue, machine, models, opening, plugins
+from pipeline.chat import family_of
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
@@ -24,7 +25,6 @@ class Asked(Record):
     benchmark: str
     budget: Budget
     instruct: str | None = None
-    family: str | None = None
     agent: str | None = "asha"  # None: driven by steps
     seed: int = 0
     lab_seed: int = 0
@@ -44,8 +44,6 @@ def check(asked: Asked) -> Recipe:
             models.check(model)
     if asked.agent is not None:
         plugins.entry("agents", asked.agent)
-    if asked.family is not None:
-        plugins.load("families", asked.family)
     plugins.load("executors", asked.executor)
     recipe = load_recipe(asked.recipe or benchmark.recipe)
     for stage in recipe.stages:
@@ -68,12 +66,13 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
     with _timed(before, "building the lab" if asked.model.startswith("lab/") else "fetching models"):
         model_path = str(resolve(asked.model, asked.lab_seed))
         instruct_path = str(resolve(instruct, asked.lab_seed)) if instruct else None
+    for path in filter(None, (model_path, instruct_path)):
+        family_of(path)  # an architecture that no family knows is better refused here than in a worker
     request = RunRequest(
         model=asked.model,
         model_path=model_path,
         instruct=instruct,
         instruct_path=instruct_path,
-        family=asked.family,
         benchmark=asked.benchmark,
         agent=asked.agent,
         seed=asked.seed,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
+from pipeline import console
 from pipeline.commands import lab, run
 from pipeline.commands.doctor import doctor
 from pipeline.commands.evaluate import evaluate
@@ -59,7 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = list(sys.argv[1:] if arguments is None else arguments)
         code = app(given or ["--help"], prog_name="posttrain", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:
+            print("\ninterrupted; start the same command again", file=sys.stderr)
         return int(code or 0)
+    except console.Interrupted as interruption:
+        print(f"\ninterrupted; {interruption}", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # `posttrain report DIR | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0

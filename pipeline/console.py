@@ -13,6 +13,10 @@ from typing import Any
 REPEAT_SECONDS = 10.0  # where lines cannot be rewritten (a log file), the same work is mentioned this often
 
 
+class Interrupted(Exception):
+    """The user interrupted; the message says how to go on."""
+
+
 class Progress:
     """One line on stderr for what goes on now: rewritten on a terminal, repeated sparsely in a log.
 

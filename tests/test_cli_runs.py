@@ -19,7 +19,7 @@ def place(tmp_path, monkeypatch):
     """A folder with a fake base and its instruct sibling; fake trials at full length take 0.3 s."""
     for name, score in (("base", 0.05), ("instruct", 0.9)):
         fake_model(tmp_path / name, score)
-        (tmp_path / name / "config.json").write_text("{}")
+        (tmp_path / name / "config.json").write_text('{"architectures": ["Qwen3ForCausalLM"]}')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POSTTRAIN_FAKE_SECONDS", "0.3")
     return tmp_path
@@ -204,3 +204,19 @@ def test_several_benchmarks_make_a_matrix_that_can_be_resumed(run, place):
     assert run("search", "--resume", "all", "--json")[0] == 0
     code, _, err = run("search", "--resume", "all", "--budget", "+1h")
     assert code == 2 and "cell by cell" in err
+
+
+def test_a_model_of_no_known_family_is_refused_before_a_run_is_begun(run, place):
+    (place / "base" / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    code, out, err = run(*SEARCH, "--budget", "1m", "--out", "mine")
+    assert (code, out) == (2, "") and "LlamaForCausalLM" in err.splitlines()[-1]
+    assert not (place / "mine").exists()
+
+
+def test_report_takes_several_runs_and_every_format(run, place):
+    for seed in "12":
+        run(*SEARCH, "--trials", "1", "--budget", "1m", "--seed", seed, "--out", f"s{seed}")
+    code, out, _ = run("report", "s1", "s2", "--json")
+    assert code == 0 and len(json.loads(out)["runs"]) == 2
+    assert run("report", "s1", "--format", "md")[1].startswith("# ")
+    assert "<html" in run("report", "s1", "--format", "html")[1]

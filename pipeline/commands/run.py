@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +18,7 @@ from pipeline.errors import InputError
 if TYPE_CHECKING:
     from pipeline.asking import Asked
 
-FLAGGED, INTERRUPTED = 3, 130
+FLAGGED = 3
 DEFAULT_AGENT = "asha"
 QWEN3, TINY_GSM8K = ["qwen3"], ["tiny_gsm8k"]
 SEEDS = options.LARGEST_SEED
@@ -258,12 +257,11 @@ def _show(folder: Path, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def _interruptible(folder: Path) -> Iterator[None]:
-    """An interruption becomes exit code 130 and the command that goes on."""
+    """An interruption tells the command that goes on."""
     try:
         yield
     except KeyboardInterrupt:
-        print(f"\ninterrupted; {_way_on(folder)}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+        raise console.Interrupted(_way_on(folder)) from None
 
 
 def _way_on(folder: Path) -> str:
@@ -275,4 +273,4 @@ def _way_on(folder: Path) -> str:
         return f"go on with: posttrain step {place} --changes '...' or posttrain finish {place}"
     if any((folder / name).is_file() for name in ("run.json", "matrix.json")):
         return f"go on with: posttrain search --resume {place}"
-    return "nothing is lost: start the same command again"
+    return "no run was begun yet: start the same command again"
