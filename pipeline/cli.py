@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from pipeline import console
-from pipeline.commands import lab, run
+from pipeline.commands import bench, lab, run
 from pipeline.commands.doctor import doctor
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.listing import list_kind
@@ -49,6 +49,7 @@ VERBS: dict[str, Callable[..., None]] = {
 for verb, function in VERBS.items():
     app.command(verb)(function)
 app.add_typer(lab.app, name="lab")
+app.add_typer(bench.app, name="bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

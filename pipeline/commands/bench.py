@@ -1,0 +1,90 @@
+"""`posttrain bench`: measurements of the project itself, each with one command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline import console
+from pipeline.commands import options
+from pipeline.commands.run import FLAGGED, QWEN3, TINY_GSM8K
+from pipeline.commands.watching import Watcher
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.asking import Asked
+    from pipeline.reporting.blocks import Page
+
+app = typer.Typer(
+    help="Measure agents, the lab's landscape, trial starts, training and evaluation.", rich_markup_mode=None
+)
+Families = Annotated[list[str], typer.Option("--family", metavar="F", help="Commas, repeats and `all` are taken.")]
+Series = Annotated[Path, typer.Option("--out", metavar="DIR", help="New, or of the same measurement: it goes on.")]
+
+
+@app.command()
+def agents(
+    out: Series,
+    agents: Annotated[str, typer.Option(metavar="A,B..", help="The first is compared with the others.")] = (
+        "asha,plain,random"
+    ),
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Search seeds.")] = 5,
+    first_seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**31, help="The first of them.")] = 0,
+    budget: options.BudgetText = "120s",
+    benchmark: options.Benchmarks = TINY_GSM8K,
+    family: Families = QWEN3,
+    lab_seed: options.LabSeed = 0,
+    slots: options.Slots = 1,
+    as_json: options.Json = False,
+) -> None:
+    """Compare agents on the same seeds, paired.
+
+    Every run is an ordinary one in DIR/arms/AGENT-SEED; with several families or benchmarks each has its own folder.
+    Start the same command again to go on, or with more seeds to add some.
+
+    \b
+    Example:
+      posttrain bench agents --agents asha,plain,random --seeds 5 --budget 120s --out runs/agents
+    """
+    from pipeline.bench import agents as bench
+    from pipeline.bench import agents_table
+    from pipeline.types import Budget
+
+    names = [name.strip() for name in agents.split(",")]
+    if not all(names):
+        raise InputError(f"--agents '{agents}': an empty name; see `posttrain list agents`")
+    limits = Budget(seconds=options.seconds(budget))
+    cells = _cells(family, benchmark, lab_seed, limits, slots)
+    plan = bench.Plan(out, cells, tuple(names), tuple(range(first_seed, first_seed + seeds)))
+    watcher = Watcher()
+    with console.stdout_kept_clean():
+        document = bench.run(plan, watcher.cell, watcher.resolve)
+    _show(document, agents_table.page, as_json)
+    if any(run.get("flagged") for cell in document["cells"] for run in cell["runs"]):
+        raise typer.Exit(FLAGGED)
+
+
+def _cells(families: list[str], benchmarks: list[str], lab_seed: int, budget: Any, slots: int) -> tuple[Asked, ...]:
+    """Every family's lab base on every benchmark."""
+    from pipeline import plugins
+    from pipeline.asking import Asked
+
+    bases = [f"lab/{name}-base" for name in options.split(families, "family", "--family", plugins.names("families"))]
+    names = options.benchmarks(benchmarks)
+    return tuple(
+        Asked(model=base, benchmark=name, budget=budget, lab_seed=lab_seed, slots=slots)
+        for base in bases
+        for name in names
+    )
+
+
+def _show(document: dict[str, Any], page: Callable[[dict[str, Any]], Page], as_json: bool) -> None:
+    from pipeline.reporting.plain import to_text
+
+    if as_json:
+        console.document(document)
+    else:
+        print(to_text(page(document)).rstrip("\n"))
