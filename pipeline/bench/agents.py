@@ -14,14 +14,12 @@ from pipeline.bench import agents_table, results
 from pipeline.bench.memory import PeakMemory
 from pipeline.errors import InputError
 from pipeline.ledger import Ledger
-from pipeline.lock import refuse_owned
 from pipeline.paths import read_json, write_json
 from pipeline.reproduce import Watching
 from pipeline.request import read_run
 
 KIND = "agents"
 MEASURED = "measured.json"  # in a run's folder: what the run itself does not record
-ASIDE = ".interrupted"
 State = Literal["new", "finished", "goes on", "interrupted"]
 
 
@@ -126,7 +124,7 @@ def do(arm: Arm, watching: Watching, resolve: Resolve) -> bool:
         return False
     watch = watching(arm.name)
     if state == "interrupted":
-        set_aside(arm.folder)
+        results.set_aside(arm.folder)
     with PeakMemory() as memory:
         if state == "goes on":
             reproduce.resume(arm.folder, watch)
@@ -150,14 +148,3 @@ def state_of(folder: Path) -> State:
     has_ended = any(note.get("note") == "search_ended" for note in notes)
     has_begun = any(note.get("note") == "clock" and note.get("state") == "runs" for note in notes)
     return "goes on" if has_ended or not has_begun else "interrupted"
-
-
-def set_aside(folder: Path) -> Path:
-    """Rename a run's folder, so that the run can be done again. Raises OwnedError if somebody is at it right now."""
-    refuse_owned(folder)
-    target, number = folder.with_name(folder.name + ASIDE), 1
-    while target.exists():
-        number += 1
-        target = folder.with_name(f"{folder.name}{ASIDE}-{number}")
-    folder.rename(target)
-    return target

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline import gain, reproduce
 from pipeline.asking import Asked
-from pipeline.bench.results import Document, ground, ground_text
+from pipeline.bench.results import ASIDE, Document, ground, ground_text
 from pipeline.ledger import Ledger
 from pipeline.paths import read_json
 from pipeline.reporting import blocks
@@ -28,7 +28,7 @@ def run_row(asked: Asked, folder: Path, out: Path) -> Row:
         "folder": str(folder.relative_to(out)),
         "finished": False,
         "fraction": None,
-        "set_aside": len(list(folder.parent.glob(f"{folder.name}.interrupted*"))),
+        "set_aside": len(list(folder.parent.glob(f"{folder.name}{ASIDE}*"))),
     }
     if not reproduce.is_finished(folder):
         return row

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline import machine
 from pipeline.errors import InputError
+from pipeline.lock import refuse_owned
 from pipeline.paths import read_json, write_atomic, write_json
 from pipeline.reporting.blocks import Page, listed
 from pipeline.reporting.plain import to_markdown
@@ -15,6 +16,7 @@ from pipeline.request import versions
 
 BENCH_FILE, PAGE_FILE = "bench.json", "bench.md"
 SCHEMA = 1
+ASIDE = ".interrupted"
 Document = dict[str, Any]
 
 
@@ -29,6 +31,17 @@ def claim(out: Path, kind: str) -> None:
     found = read_json(out / BENCH_FILE).get("kind")
     if found != kind:
         raise InputError(f"--out {out}: holds `posttrain bench {found}`: name a new folder for `bench {kind}`")
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a run's folder, so that the run can be done again. Raises OwnedError if somebody is at it right now."""
+    refuse_owned(folder)
+    target, number = folder.with_name(folder.name + ASIDE), 1
+    while target.exists():
+        number += 1
+        target = folder.with_name(f"{folder.name}{ASIDE}-{number}")
+    folder.rename(target)
+    return target
 
 
 def write(out: Path, document: Document, page: Callable[[Document], Page]) -> Document:

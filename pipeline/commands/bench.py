@@ -10,7 +10,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
-from pipeline.commands.run import FLAGGED, QWEN3, TINY_GSM8K
+from pipeline.commands.run import FLAGGED, QWEN3, SEEDS, TINY_GSM8K
 from pipeline.commands.watching import Watcher
 from pipeline.errors import InputError
 
@@ -67,7 +67,45 @@ def agents(
         raise typer.Exit(FLAGGED)
 
 
-def _cells(families: list[str], benchmarks: list[str], lab_seed: int, budget: Any, slots: int) -> tuple[Asked, ...]:
+@app.command()
+def landscape(
+    out: Series,
+    benchmark: options.Benchmarks = TINY_GSM8K,
+    family: Families = QWEN3,
+    random: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Random recipes.")] = 30,
+    tokens: Annotated[
+        int | None, typer.Option(metavar="T", min=1, help="Length of every recipe. Default: the benchmark's recipe's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, max=SEEDS, help="Seed of the random recipes.")] = 0,
+    lab_seed: options.LabSeed = 0,
+    slots: options.Slots = 1,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Name the roles of the lab's sources.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Survey what there is to find: sources, mixtures, random recipes.
+
+    Sources alone, pairs of the best one with each other, triples of the best pair, and random recipes, all of one
+    length in training tokens. Start the same command again to go on.
+
+    \b
+    Example:
+      posttrain bench landscape --benchmark tiny_gsm8k --out runs/landscape
+    """
+    from pipeline.bench import landscape as bench
+    from pipeline.bench import landscape_table
+    from pipeline.types import Budget
+
+    cells = _cells(family, benchmark, lab_seed, Budget(), slots, agent=None, seed=seed)
+    plan = bench.Plan(out, cells, random, tokens, reveal)
+    watcher = Watcher()
+    with console.stdout_kept_clean():
+        document = bench.run(plan, watcher.cell, watcher.resolve)
+    _show(document, landscape_table.page, as_json)
+
+
+def _cells(
+    families: list[str], benchmarks: list[str], lab_seed: int, budget: Any, slots: int, **given: Any
+) -> tuple[Asked, ...]:  # fmt: skip
     """Every family's lab base on every benchmark."""
     from pipeline import plugins
     from pipeline.asking import Asked
@@ -75,7 +113,7 @@ def _cells(families: list[str], benchmarks: list[str], lab_seed: int, budget: An
     bases = [f"lab/{name}-base" for name in options.split(families, "family", "--family", plugins.names("families"))]
     names = options.benchmarks(benchmarks)
     return tuple(
-        Asked(model=base, benchmark=name, budget=budget, lab_seed=lab_seed, slots=slots)
+        Asked(model=base, benchmark=name, budget=budget, lab_seed=lab_seed, slots=slots, **given)
         for base in bases
         for name in names
     )

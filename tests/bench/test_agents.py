@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import report
 from pipeline.asking import Asked
-from pipeline.bench import agents, agents_table
+from pipeline.bench import agents, agents_table, results
 from pipeline.errors import InputError
 from pipeline.fakes import fake_model
 from pipeline.lock import Lock
@@ -124,17 +124,17 @@ def test_a_run_interrupted_outside_its_budget_goes_on(asked, tmp_path, what):
 def test_a_folder_that_died_before_its_run_was_described_is_set_aside(tmp_path):
     (tmp_path / "plain-0" / "sealed").mkdir(parents=True)
     assert agents.state_of(tmp_path / "plain-0") == "interrupted"
-    agents.set_aside(tmp_path / "plain-0")
+    results.set_aside(tmp_path / "plain-0")
     (tmp_path / "plain-0").mkdir()
     assert agents.state_of(tmp_path / "plain-0") == "new"
-    assert agents.set_aside(tmp_path / "plain-0").name == "plain-0.interrupted-2"
+    assert results.set_aside(tmp_path / "plain-0").name == "plain-0.interrupted-2"
 
 
 def test_a_run_that_somebody_is_at_is_not_set_aside(tmp_path):
     lock = Lock(tmp_path)
     try:
         with pytest.raises(InputError, match=str(os.getpid())):
-            agents.set_aside(tmp_path)
+            results.set_aside(tmp_path)
     finally:
         lock.release()
 

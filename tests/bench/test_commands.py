@@ -37,6 +37,9 @@ WRONG = {
     "agents on an unknown benchmark": (["agents", "--out", "x", "--benchmark", "gsm9k"], "tiny_gsm8k"),
     "agents of an unknown family": (["agents", "--out", "x", "--family", "llama"], "qwen3"),
     "agents without a budget": (["agents", "--out", "x", "--budget", "0s"], "more than 0"),
+    "a landscape without a folder": (["landscape"], "--out"),
+    "a landscape of no length": (["landscape", "--out", "x", "--tokens", "0"], "--tokens"),
+    "a landscape of an unknown benchmark": (["landscape", "--out", "x", "--benchmark", "gsm9k"], "tiny_gsm8k"),
     "agents without seeds": (["agents", "--out", "x", "--seeds", "0"], "--seeds"),
 }  # fmt: skip
 
