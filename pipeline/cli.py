@@ -54,12 +54,18 @@ app.add_typer(bench.app, name="bench")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code. Every error is one line on stderr."""
-    signal.signal(signal.SIGTERM, _interrupt)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        given = list(sys.argv[1:] if arguments is None else arguments)
-        code = app(given or ["--help"], prog_name="posttrain", standalone_mode=False)
+        return _exit_code(list(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _exit_code(arguments: list[str]) -> int:
+    try:
+        code = app(arguments or ["--help"], prog_name="posttrain", standalone_mode=False)
         sys.stdout.flush()
         if code == INTERRUPTED:
             print("\ninterrupted; start the same command again", file=sys.stderr)
