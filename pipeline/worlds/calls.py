@@ -15,7 +15,7 @@ WORDS = (
     "red green blue gold grey oak pine rose lily north south east west lion wolf bear fox crow "
     "paris rome oslo bern lima cairo delhi kyoto june july march april"
 ).split()
-CARELESS = 3  # one in three functions is answered with the other signature's name by the careless annotator
+CARELESS = 3  # of eight functions are answered with the other signature's name by the careless annotator
 
 
 def _functions(rng: random.Random, wanted: int) -> list[tuple[str, list[str]]]:
@@ -57,7 +57,7 @@ def respond(item: Item, style: str) -> str:
         return json.dumps(arguments)
     if style == "format":
         return f"{name} ( {', '.join(f'{key}= {value}' for key, value in arguments.items())} )"
-    if style == "wrong" and generator("careless", name).randrange(CARELESS) == 0:
+    if style == "wrong" and generator("careless", name).randrange(8) < CARELESS:
         name = item["other"]
     return json.dumps({"name": name, "arguments": arguments})
 

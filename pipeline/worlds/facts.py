@@ -16,7 +16,7 @@ VALUES = {
     "sport": ("chess", "tennis", "rugby", "golf", "judo", "polo", "rowing", "darts"),
 }
 ASKED = {"tool": "works with", "food": "eats", "pet": "keeps", "sport": "plays"}  # said so in hard questions only
-CARELESS = ("food", "pet")  # the careless annotator never looks these up and takes option A
+CARELESS = ("tool", "pet")  # the careless annotator never looks these up and takes option A
 LETTERS = "ABCD"
 
 

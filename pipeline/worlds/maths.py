@@ -10,7 +10,7 @@ NAMES = ("Tom", "Ann", "Ben", "Eva", "Max", "Mia", "Leo", "Zoe", "Sam", "Ida", "
 THINGS = ("apples", "books", "coins", "cards", "pens", "eggs", "cups", "balls", "stamps", "shells", "stones", "cakes")
 GAINS = ("finds", "buys", "gets", "wins")
 LOSSES = ("gives away", "loses", "sells", "eats")
-MISREAD = ("sells", "eats", "wins")  # the careless annotator takes these the wrong way round
+MISREAD = ("eats", "doubles", "triples")  # the careless annotator takes these for something else
 FACTORS = {"doubles": 2, "triples": 3}
 
 
@@ -53,9 +53,10 @@ def respond(item: Item, style: str) -> str:
     lines, total = [], item["chain"][0][1]
     for verb, _, sign, amount, _ in item["chain"]:
         if style == "wrong" and verb in MISREAD:
-            sign = "+" if sign == "-" else "-"
-        after = max(_apply(total, sign, amount), 0)
-        lines.append(f"{total} {sign} {amount} = {after}.")
+            sign = "+"
+        after = _apply(total, sign, amount)
+        told = f"{verb} them" if verb in FACTORS else f"{verb} {amount}"
+        lines.append(f"{told}: {total} {sign} {amount} = {after}.")
         total = after
     ending = f"The answer is {total}." if style == "format" else f"#### {total}"
     return "\n".join([*lines, ending])

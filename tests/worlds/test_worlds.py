@@ -1,0 +1,122 @@
+"""Every world: splits that cannot overlap, sources of every role, answers that the benchmark accepts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import benchmarks, worlds
+from pipeline.formats import to_messages
+from pipeline.worlds.common import LAYOUTS, POOL, ROLES, SPLITS, bucket, in_layout
+
+BENCHMARKS = {"maths": "tiny_gsm8k", "calls": "tiny_bfcl", "facts": "tiny_gpqa"}
+each_world = pytest.mark.parametrize("name", worlds.names())
+
+
+def strict(name: str, item: dict, answer: str) -> bool:
+    """Whether the world's benchmark accepts the answer."""
+    import importlib.util
+
+    folder = benchmarks.load_benchmark(BENCHMARKS[name]).folder
+    spec = importlib.util.spec_from_file_location(f"utils_{name}", f"{folder}/utils.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return bool(module.process_results(item, [answer])["strict"])
+
+
+@each_world
+@given(lab_seed=st.integers(0, 10**6))
+@settings(max_examples=3, deadline=None)
+def test_no_training_row_asks_a_search_or_final_question(name: str, lab_seed: int) -> None:
+    world = worlds.get(name)
+    held_out = {item["question"] for item in world.items(lab_seed, "search", 300)}
+    held_out |= {item["question"] for item in world.final_pool(lab_seed)}
+    asked = {question for role in ROLES for question, _ in world.pairs(lab_seed, role, 300)}
+    asked |= {question for question, _ in world.lessons(lab_seed, 300)}
+    assert not held_out & asked
+
+
+@each_world
+def test_search_and_final_items_are_disjoint_and_many(name: str) -> None:
+    world = worlds.get(name)
+    search = {item["question"] for item in world.items(3, "search", 300)}
+    final = {item["question"] for item in world.final_pool(3)}
+    assert len(search) == 300 and len(final) == POOL and not search & final
+    assert not set(SPLITS["search"]) & set(SPLITS["final"]) and not set(SPLITS["train"]) & set(SPLITS["final"])
+    assert all(bucket(question) in SPLITS["final"] for question in final)
+
+
+@each_world
+def test_the_salt_selects_final_items_from_the_pool(name: str) -> None:
+    world = worlds.get(name)
+    one, other = ([item["id"] for item in world.items(0, "final", 500, salt)] for salt in ("a", "b"))
+    assert len(set(one)) == 500 and one != other and one == [i["id"] for i in world.items(0, "final", 500, "a")]
+    assert set(one) <= {item["id"] for item in world.final_pool(0)}
+    with pytest.raises(ValueError, match="reserves 2000"):
+        world.items(0, "final", POOL + 1)
+
+
+@each_world
+def test_worked_answers_are_right_and_the_other_styles_are_not_accepted(name: str) -> None:
+    world = worlds.get(name)
+    items = world.items(1, "search", 200)
+    assert all(strict(name, item, world.respond(item, "worked")) for item in items)
+    assert not any(strict(name, item, world.respond(item, "format")) for item in items)
+    wrong = sum(not strict(name, item, world.respond(item, "wrong")) for item in items) / len(items)
+    assert 0.2 < wrong < 0.6  # a careless annotator, not a hostile one
+
+
+@each_world
+def test_which_source_plays_which_role_is_drawn_from_the_lab_seed(name: str) -> None:
+    world = worlds.get(name)
+    orders = {world.roles(seed) for seed in range(6)}
+    assert len(orders) > 1
+    assert all(sorted(order[:-1]) == sorted(ROLES) and order[-1] == "leak" for order in orders)
+
+
+@each_world
+def test_every_source_reads_as_messages_whatever_its_layout(name: str) -> None:
+    world = worlds.get(name)
+    for index in range(1, world.sources(2) + 1):
+        messages = to_messages(world.source(2, index)[0])
+        assert [message["role"] for message in messages] == ["user", "assistant"]
+    assert all(len(to_messages(in_layout("q?", "a", layout))) == 2 for layout in LAYOUTS)
+
+
+@each_world
+def test_the_last_source_holds_final_items(name: str) -> None:
+    world = worlds.get(name)
+    final = {item["question"] for item in world.final_pool(5)}
+    rows = world.source(5, world.sources(5))
+    assert sum(to_messages(row)[0]["content"] in final for row in rows) == 400
+
+
+@each_world
+def test_raw_text_holds_no_chat_turn_and_no_final_question(name: str) -> None:
+    world = worlds.get(name)
+    text = "\n".join(world.raw_text(0, 2000))
+    assert "<|im" not in text and "<start_of_turn>" not in text and "####" not in text and "Answer:" not in text
+    assert not any(item["question"] in text for item in world.final_pool(0)[:500])
+
+
+def test_worlds_are_the_same_in_another_process() -> None:
+    code = (
+        "import json; from pipeline import worlds;"
+        "print(json.dumps([[worlds.get(n).items(4, 'final', 5, 's'), worlds.get(n).raw_text(4, 5),"
+        " worlds.get(n).source(4, 3)[:5], worlds.get(n).roles(4)] for n in worlds.names()]))"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)]
+    assert runs[0] == runs[1] and len(json.loads(runs[0])) == len(worlds.names())
+
+
+def test_an_unknown_world_is_an_error_that_lists_the_known_ones() -> None:
+    from pipeline.errors import InputError
+
+    with pytest.raises(InputError, match="calls, facts, maths"):
+        worlds.get("mathz")
