@@ -167,12 +167,19 @@ def opened(
     """The cell's run, new or taken up again; without a budget, because the survey has an end of its own."""
     folder = plan.folder(cell)
     if (folder / "run.json").is_file():
-        for name in filter(None, (cell.model, read_run(folder)[0].instruct)):
-            resolve(name, cell.lab_seed)  # the cache may have been cleared since
+        _restore_models(folder, resolve)
         return Session.resume(folder, executor=executor, now=now)
     if folder.exists() and any(folder.iterdir()):  # it ended while it was made
         results.set_aside(folder)
     return Session.open(folder, request_of(cell, plan.tokens, resolve), executor, now)
+
+
+def _restore_models(folder: Path, resolve: Resolve) -> None:
+    """Build or fetch a run's models again if the cache was cleared since. Raises InputError if they are others now."""
+    request = read_run(folder)[0]
+    for name, path in ((request.model, request.model_path), (request.instruct, request.instruct_path)):
+        if name and path and not Path(path).is_dir() and resolve(name, request.lab_seed) != Path(path):
+            raise InputError(f"{folder}: {name} was {path}, which is gone, and is another one now: name a new folder")
 
 
 def request_of(cell: Asked, tokens: int | None, resolve: Resolve) -> RunRequest:

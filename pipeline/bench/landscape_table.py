@@ -147,7 +147,7 @@ def _of_singles(singles: Sequence[Row], complete: bool) -> list[Row]:
     ]
     between = {
         "property": f"at least {MIDDLING} sources lie between {low} and {high}",
-        "holds": len(middle) >= MIDDLING if complete else None,
+        "holds": len(middle) >= MIDDLING if singles and complete else None,
         "value": len(middle),
         "of": ", ".join(row["name"] for row in middle),
     }
@@ -222,9 +222,15 @@ def _blocks(cell: Row) -> list[Table]:
             title=f"Recipes by fraction of instruct - base: {what}",
             header=("recipe", "score", "fraction", "note"),
             rows=tuple(_recipe_cells(row, cell.get("roles") or {}) for row in shown),
-            note=blocks.listed([anchors, length, "a recipe whose training failed counts as 0"]),
+            figures=False,
+            note=blocks.listed([anchors, length, "a recipe whose training failed counts as 0", *_whys(shown)]),
         ),
     ]
+
+
+def _whys(rows: Sequence[Row]) -> list[str]:
+    """Why scores have no fraction."""
+    return sorted({row["why"] for row in rows if row["state"] == "scored" and row["why"]})
 
 
 def _property_cells(row: Row) -> tuple[str, ...]:
@@ -246,5 +252,6 @@ def _recipe_cells(row: Row, roles: Mapping[str, str | None]) -> tuple[str, ...]:
         text = f"random: {mixed}; {params.get('tuning')}, rate {params.get('learning_rate'):.2g}"
     else:
         text = " + ".join(map(told, row["mixture"]))
-    note = blocks.listed([*row["labels"], *([f"{row['state']}: {row['why']}"] if row["state"] != "scored" else [])])
+    state = {"scored": "", "failed": f"failed: {row['why']}"}.get(row["state"], row["state"])
+    note = blocks.listed([*row["labels"], state])
     return (text, blocks.number(row["score"]), blocks.interval(row["fraction"], 2), note[:80])

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from pipeline import reproduce
 from pipeline.asking import Asked
 from pipeline.bench import landscape, landscape_table, results
 from pipeline.errors import InputError
@@ -231,16 +230,24 @@ def test_a_length_is_needed_in_tokens():
 def test_a_cells_run_is_opened_and_taken_up_again(bench, monkeypatch):
     request = fake_request(bench.place, agent=None, budget=Budget())
     monkeypatch.setattr(landscape.asking, "to_request", lambda cell, resolve: request)
-    plan, resolved = landscape.Plan(bench.place / "out", (CELL,), tokens=2000), []
-    folder = plan.folder(CELL)
-    (folder / "sealed").mkdir(parents=True)  # it ended while it was made
-    for _ in range(2):
-        session = landscape.opened(
-            plan, CELL, lambda name, seed: resolved.append(name) or Path(name), runs.FakeExecutor(1, bench.time),
-            bench.time,
-        )  # fmt: skip
+    plan = landscape.Plan(bench.place / "out", (CELL,), tokens=2000)
+    folder, asked = plan.folder(CELL), []
+
+    def resolve(name: str, lab_seed: int) -> Path:
+        asked.append(name)
+        return bench.place / "elsewhere"
+
+    def opened() -> None:
+        session = landscape.opened(plan, CELL, resolve, runs.FakeExecutor(1, bench.time), bench.time)
         assert session.request.recipe.stages[0].params["tokens"] == 2000
         session.close()
-    assert resolved == ["fake/base", "fake/instruct"]
+
+    (folder / "sealed").mkdir(parents=True)  # it ended while it was made
+    opened()
+    opened()
+    assert asked == []
     assert sorted(path.name for path in plan.out.iterdir()) == [folder.name, folder.name + ".interrupted"]
-    assert reproduce.cell_name(CELL) == folder.name
+    (bench.place / "instruct").rename(bench.place / "cleared")
+    with pytest.raises(InputError, match="fake/instruct was .* is another one now"):
+        opened()
+    assert asked == ["fake/instruct"]
