@@ -252,6 +252,6 @@ def _recipe_cells(row: Row, roles: Mapping[str, str | None]) -> tuple[str, ...]:
         text = f"random: {mixed}; {params.get('tuning')}, rate {params.get('learning_rate'):.2g}"
     else:
         text = " + ".join(map(told, row["mixture"]))
-    state = {"scored": "", "failed": f"failed: {row['why']}"}.get(row["state"], row["state"])
+    state = {"scored": "", "failed": f"failed: {row['why']}"}.get(row["state"], str(row["state"]))
     note = blocks.listed([*row["labels"], state])
     return (text, blocks.number(row["score"]), blocks.interval(row["fraction"], 2), note[:80])

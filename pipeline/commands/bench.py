@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +24,9 @@ app = typer.Typer(
     help="Measure agents, the lab's landscape, trial starts, training and evaluation.", rich_markup_mode=None
 )
 Families = Annotated[list[str], typer.Option("--family", metavar="F", help="Commas, repeats and `all` are taken.")]
+Family = Annotated[str, typer.Option(metavar="F", help="See `posttrain list families`.")]
+OneBenchmark = Annotated[str, typer.Option("--benchmark", metavar="B", help="See `posttrain list benchmarks`.")]
+Rounds = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Rounds, each with both sides.")]
 Series = Annotated[Path, typer.Option("--out", metavar="DIR", help="New, or of the same measurement: it goes on.")]
 
 
@@ -101,6 +106,108 @@ def landscape(
     with console.stdout_kept_clean():
         document = bench.run(plan, watcher.cell, watcher.resolve)
     _show(document, landscape_table.page, as_json)
+
+
+@app.command()
+def start(
+    runs: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Trials that are measured.")] = 5,
+    family: Family = "qwen3",
+    benchmark: OneBenchmark = "tiny_gsm8k",
+    lab_seed: options.LabSeed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Measure a trial's start: from its proposal to the end of its first training step.
+
+    Fresh trials of the benchmark's recipe on warm workers, one after the other; rows are tokenised before.
+
+    \b
+    Example:
+      posttrain bench start --runs 5
+    """
+    from pipeline import asking
+    from pipeline.bench import start as bench
+    from pipeline.types import Budget
+
+    cells = _cells([family], [benchmark], lab_seed, Budget(), 1, agent=None)
+    if len(cells) != 1:
+        raise InputError("trials are started on one family and one benchmark: name one of each")
+    asking.check(cells[0])
+    watcher = Watcher()
+    with console.stdout_kept_clean(), _scratch() as place:
+        document = bench.run(place / "run", asking.to_request(cells[0], watcher.resolve), runs, watcher)
+    _show(document, bench.page, as_json)
+
+
+@app.command()
+def train(
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Optimizer steps.")] = 60,
+    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Rows per step.")] = 16,
+    rate: Annotated[float, typer.Option(metavar="X", min=1e-9, max=1.0, help="Learning rate.")] = 3e-3,
+    runs: Rounds = 3,
+    model: Annotated[str, typer.Option(metavar="M", help="Base: a lab model, a folder, a Hub id.")] = "lab/qwen3-base",
+    benchmark: OneBenchmark = "tiny_gsm8k",
+    lab_seed: options.LabSeed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Compare our trainer with TRL's own on the same rows.
+
+    Fresh processes in turns: ours, TRL's, ours, ...
+
+    \b
+    Example:
+      posttrain bench train --steps 60 --runs 3
+    """
+    from pipeline.bench import train as bench
+
+    with _paired(model, benchmark, lab_seed) as (common, progress):
+        document = bench.run(steps=steps, batch=batch, rate=rate, runs=runs, told=progress, **common)
+    _show(document, bench.page, as_json)
+
+
+@app.command("eval")
+def evaluation(
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Search items.")] = 200,
+    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Items per batch.")] = 64,
+    runs: Rounds = 3,
+    model: Annotated[str, typer.Option(metavar="M", help="A lab model, a folder, a Hub id.")] = "lab/qwen3",
+    benchmark: OneBenchmark = "tiny_gsm8k",
+    lab_seed: options.LabSeed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Compare our evaluation with lm-eval's own model class on the same items.
+
+    Fresh processes in turns: ours, lm-eval's, ours, ...
+
+    \b
+    Example:
+      posttrain bench eval --limit 200 --runs 3
+    """
+    from pipeline.bench import eval as bench
+
+    with _paired(model, benchmark, lab_seed) as (common, progress):
+        document = bench.run(limit=limit, batch=batch, runs=runs, told=progress, **common)
+    _show(document, bench.page, as_json)
+
+
+@contextlib.contextmanager
+def _paired(model: str, benchmark: str, lab_seed: int) -> Iterator[tuple[dict[str, Any], console.Progress]]:
+    """What both paired measurements need, resolved, and a folder that is gone afterwards."""
+    from pipeline import benchmarks, machine, models
+
+    models.check(model)
+    loaded = benchmarks.load_benchmark(benchmark)
+    progress = console.Progress()
+    with console.stdout_kept_clean(), _scratch() as place:
+        common = {"model": model, "model_path": models.resolve(model, lab_seed, progress), "benchmark": loaded,
+                  "lab_seed": lab_seed, "threads": machine.cached().threads, "place": place}  # fmt: skip
+        yield common, progress
+    progress.close()
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="posttrain-bench-") as name:
+        yield Path(name)
 
 
 def _cells(
