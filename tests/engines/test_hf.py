@@ -61,7 +61,8 @@ def test_a_model_is_stopped_at_its_turns_end_even_if_its_generation_config_says_
 
 def test_an_answer_ends_before_a_stop_text_and_that_is_not_stopping(engine):
     for request, [completion] in zip(REQUESTS[1:4], engine.generate(REQUESTS[1:4]), strict=True):
-        until = completion.text[2:4]
+        until = completion.text[1:3]  # a taught model may answer in two characters
+        assert until
         [[cut]] = engine.generate([request.model_copy(update={"until": (until, "never there")})])
         assert cut.text == completion.text[: completion.text.index(until)]
         assert not cut.stopped
