@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.ledger import Ledger
 from pipeline.paths import read_json, write_json
 from pipeline.reproduce import Watching
-from pipeline.request import read_run
+from pipeline.request import RunRequest, read_run
 
 KIND = "agents"
 MEASURED = "measured.json"  # in a run's folder: what the run itself does not record
@@ -101,13 +101,17 @@ def check(plan: Plan) -> None:
     for cell in plan.cells:
         for agent in plan.agents:
             asking.check(cell.model_copy(update={"agent": agent}))
-    for arm in plan.arms():
-        if (arm.folder / "run.json").is_file():
-            _compare(arm)
+    there = [arm for arm in plan.arms() if (arm.folder / "run.json").is_file()]
+    all_done = len(there) == len(folders) and all(reproduce.is_finished(arm.folder) for arm in there)
+    for arm in there:
+        request = read_run(arm.folder)[0]
+        _compare(arm, request)
+        if not all_done:
+            results.refuse_other_lab(arm.folder, request)
 
 
-def _compare(arm: Arm) -> None:
-    found, asked = read_run(arm.folder)[0], arm.asked
+def _compare(arm: Arm, found: RunRequest) -> None:
+    asked = arm.asked
     for name in ("model", "benchmark", "agent", "seed", "lab_seed", "slots", "executor"):
         there, wanted = getattr(found, name), getattr(asked, name)
         if there != wanted:
@@ -115,6 +119,8 @@ def _compare(arm: Arm) -> None:
     if found.budget != asked.budget:
         told = f"{found.budget.seconds:g} s" if found.budget.seconds else "another budget"
         raise InputError(f"{arm.folder}: was run with a budget of {told}, not this one: name a new folder for --out")
+    if found.recipe != asking.check(asked):
+        raise InputError(f"{arm.folder}: was run with another recipe: name a new folder for --out")
 
 
 def do(arm: Arm, watching: Watching, resolve: Resolve) -> bool:

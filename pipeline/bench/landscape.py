@@ -149,6 +149,7 @@ def _compare(cell: Asked, recipe: Recipe, folder: Path) -> None:
         if name in ("model", "benchmark", "seed", "lab_seed", "slots", "recipe") and getattr(found, name) != wanted:
             told = "another recipe or length" if name == "recipe" else f"{name} {getattr(found, name)}, not {wanted}"
             raise InputError(f"{folder}: was surveyed with {told}: name a new folder for --out")
+    results.refuse_other_lab(folder, found)
 
 
 def of_length(recipe: Recipe, tokens: int | None) -> Recipe:

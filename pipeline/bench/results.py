@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline import machine
+from pipeline import lab, machine, plugins
 from pipeline.errors import InputError
 from pipeline.lock import refuse_owned
 from pipeline.paths import read_json, write_atomic, write_json
 from pipeline.reporting.blocks import Page, listed
 from pipeline.reporting.plain import to_markdown
-from pipeline.request import versions
+from pipeline.request import RunRequest, versions
 
 BENCH_FILE, PAGE_FILE = "bench.json", "bench.md"
 SCHEMA = 1
@@ -31,6 +31,15 @@ def claim(out: Path, kind: str) -> None:
     found = read_json(out / BENCH_FILE).get("kind")
     if found != kind:
         raise InputError(f"--out {out}: holds `posttrain bench {found}`: name a new folder for `bench {kind}`")
+
+
+def refuse_other_lab(folder: Path, request: RunRequest) -> None:
+    """Raise InputError if a run's lab is not what this version builds: its models, items and data are others."""
+    if not request.model.startswith("lab/"):
+        return
+    family = plugins.load("families", request.model.removeprefix("lab/").removesuffix("-base")).FAMILY
+    if not Path(request.model_path).parent.name.endswith(lab.fingerprint(family, lab.scale(), request.lab_seed)):
+        raise InputError(f"{folder}: was made on a lab that is built differently now: name a new folder for --out")
 
 
 def set_aside(folder: Path) -> Path:

@@ -147,6 +147,9 @@ def test_a_run_that_was_asked_for_differently_is_refused_before_anything_runs(as
     assert not (tmp_path / "out" / "arms" / "random-0").exists()
     with pytest.raises(InputError, match="lab_seed 0, not 3"):
         agents.check(plan(asked.model_copy(update={"lab_seed": 3}), tmp_path / "out", ("plain",), 1))
+    wide = asked.model_copy(update={"recipe": "lora_wide"})
+    with pytest.raises(InputError, match="another recipe"):
+        agents.check(plan(wide, tmp_path / "out", ("plain",), 1))
     with pytest.raises(InputError, match="every agent"):
         agents.check(plan(asked, tmp_path / "out", ("plain", "plain"), 1))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import lab, plugins
 from pipeline.asking import Asked
 from pipeline.bench import landscape, landscape_table, results
 from pipeline.errors import InputError
@@ -214,7 +215,14 @@ def test_a_plan_is_checked_before_anything_is_run(tmp_path):
     results.write_json(plan.folder(cell) / "run.json", {"request": request.model_copy(update={"recipe": recipe})})
     with pytest.raises(InputError, match="another recipe or length"):
         landscape.check(plan)
-    landscape.check(landscape.Plan(tmp_path, (cell,), tokens=6000))
+    plan = landscape.Plan(tmp_path, (cell,), tokens=6000)
+    with pytest.raises(InputError, match="built differently now"):
+        landscape.check(plan)
+    family = plugins.load("families", "qwen3").FAMILY
+    base = tmp_path / f"qwen3-0-{lab.fingerprint(family, lab.scale(), 0)}" / "base"
+    same = request.model_copy(update={"recipe": recipe, "model_path": str(base)})
+    results.write_json(plan.folder(cell) / "run.json", {"request": same})
+    landscape.check(plan)
 
 
 def test_a_length_is_needed_in_tokens():
