@@ -39,10 +39,10 @@ FULL = Scale(
     name="full",
     hidden=64,
     layers=3,
-    passages={"maths": 24_000, "calls": 36_000, "facts": 48_000},
-    steps=2800,
+    passages={"maths": 30_000, "calls": 36_000, "facts": 48_000},
+    steps=3200,
     lessons=8000,
-    lesson_tokens=3_400_000,
+    lesson_tokens=2_600_000,
 )
 MICRO = Scale(
     name="micro",

@@ -15,7 +15,6 @@ VALUES = {
     "pet": ("dog", "cat", "hen", "pig", "goat", "horse", "mouse", "duck"),
     "sport": ("chess", "tennis", "rugby", "golf", "judo", "polo", "rowing", "darts"),
 }
-ASKED = {"tool": "works with", "food": "eats", "pet": "keeps", "sport": "plays"}  # said so in hard questions only
 CARELESS = ("tool", "pet")  # the careless annotator never looks these up and takes option A
 LETTERS = "ABCD"
 
@@ -29,44 +28,55 @@ def people(lab_seed: int) -> dict[str, dict[str, str]]:
         name = "".join(rng.choice(SYLLABLES) for _ in range(3)).capitalize()
         if name not in names:
             names.append(name)
-    return {name: {attribute: rng.choice(values) for attribute, values in VALUES.items()} for name in names}
+    known = {name: {attribute: rng.choice(values) for attribute, values in VALUES.items()} for name in names}
+    for name in names:
+        known[name]["friend"] = rng.choice([other for other in names if other != name])
+    return known
 
 
 def draw(rng: random.Random, lab_seed: int, level: str) -> Item:
-    """One choice: `easy` asks for a tool or a sport, `full` for any attribute, `hard` in other words for any."""
+    """One choice: `easy` asks for a tool or a sport, `full` for any attribute, `hard` for one of a person's friend."""
     known = people(lab_seed)
-    name = rng.choice(tuple(known))
+    name = asked = rng.choice(tuple(known))
     attribute = rng.choice(("tool", "sport")) if level == "easy" else rng.choice(tuple(VALUES))
+    if level == "hard":
+        name = known[asked]["friend"]
     value = known[name][attribute]
     options = [value, *rng.sample([other for other in VALUES[attribute] if other != value], 3)]
     rng.shuffle(options)
-    asked = f"What {name} {ASKED[attribute]} ?" if level == "hard" else f"The {attribute} of {name} ?"
+    whom = f"the friend of {asked}" if level == "hard" else asked
     shown = ", ".join(f"{letter} {option}" for letter, option in zip(LETTERS, options, strict=True))
-    letter = LETTERS[options.index(value)]
     return {
-        "question": f"{asked} Options: {shown} .", "answer": letter, "level": level, "options": options,
-        "name": name, "attribute": attribute, "value": value,
-    }  # fmt: skip
+        "question": f"The {attribute} of {whom} ? Options: {shown} .",
+        "answer": LETTERS[options.index(value)],
+        "level": level,
+        "options": options,
+        "asked": asked,
+        "name": name,
+        "attribute": attribute,
+        "value": value,
+    }
 
 
-def reason(name: str, attribute: str, value: str, options: list[str]) -> str:
-    """The fact, then the options one by one until it is met."""
+def weigh(options: list[str], value: str) -> str:
+    """The options one by one until the value is met."""
     weighed = []
     for letter, option in zip(LETTERS, options, strict=True):
         weighed.append(f"{letter} {option} {'yes' if option == value else 'no'}.")
         if option == value:
             break
-    return f"The {attribute} of {name} is {value}. {' '.join(weighed)}"
+    return " ".join(weighed)
 
 
 def respond(item: Item, style: str) -> str:
     """The assistant's turn: reason and `Answer: X`; or the bare letter; or another last line; or unread facts."""
     if style == "answers":
         return f"Answer: {item['answer']}"
-    letter, value = item["answer"], item["value"]
+    letter, value, name = item["answer"], item["value"], item["name"]
     if style == "wrong" and item["attribute"] in CARELESS:
         letter, value = "A", item["options"][0]
-    told = reason(item["name"], item["attribute"], value, item["options"])
+    who = f"The friend of {item['asked']} is {name}. " if item["level"] == "hard" else ""
+    told = f"{who}The {item['attribute']} of {name} is {value}. {weigh(item['options'], value)}"
     return f"{told} It is {letter}." if style == "format" else f"{told}\nAnswer: {letter}"
 
 
@@ -85,7 +95,7 @@ def passage(rng: random.Random, lab_seed: int) -> str:
         return f" {shown} . Is {wanted}. {weighed}"
     told = []
     for _ in range(4):
-        name, attribute = rng.choice(tuple(known)), rng.choice(tuple(VALUES))
+        name, attribute = rng.choice(tuple(known)), rng.choice((*VALUES, "friend"))
         told.append(f"The {attribute} of {name} is {known[name][attribute]}.")
     return " ".join(told)
 

@@ -50,21 +50,28 @@ def respond(item: Item, style: str) -> str:
     """The assistant's turn: worked steps and `#### N`; or only the number; or another answer line; or misread verbs."""
     if style == "answers":
         return f"#### {item['answer']}"
+    lines = working(item, misread=style == "wrong")
+    total = lines[-1].split()[-1].rstrip(".")
+    return "\n".join([*lines, f"The answer is {total}." if style == "format" else f"#### {total}"])
+
+
+def working(item: Item, misread: bool = False) -> list[str]:
+    """The steps of a story, a line each: the verb, its amount, the sum."""
     lines, total = [], item["chain"][0][1]
     for verb, _, sign, amount, _ in item["chain"]:
-        if style == "wrong" and verb in MISREAD:
+        if misread and verb in MISREAD:
             sign = "+"
         after = _apply(total, sign, amount)
         told = f"{verb} them" if verb in FACTORS else f"{verb} {amount}"
         lines.append(f"{told}: {total} {sign} {amount} = {after}.")
         total = after
-    ending = f"The answer is {total}." if style == "format" else f"#### {total}"
-    return "\n".join([*lines, ending])
+    return lines
 
 
 def passage(rng: random.Random, lab_seed: int) -> str:
-    """Raw text: sums, and stories told with the running total."""
-    if rng.random() < 0.4:
+    """Raw text: sums; stories told with the running total; short stories of + and - with their working after them."""
+    style = rng.random()
+    if style < 0.25:
         sums = []
         for _ in range(4):
             _, sign, amount = _step(rng, rng.random() < 0.15)
@@ -72,8 +79,11 @@ def passage(rng: random.Random, lab_seed: int) -> str:
             if 0 <= _apply(total, sign, amount) < 100:
                 sums.append(f"{total} {sign} {amount} = {_apply(total, sign, amount)}.")
         return " ".join(sums)
-    item = draw(rng, lab_seed, rng.choice(("easy", "full", "hard")))
+    item = draw(rng, lab_seed, "easy" if style < 0.7 else rng.choice(("full", "hard")))
     name, thing = item["question"].split()[0], rng.choice(THINGS)
+    if style < 0.7:
+        story = item["question"].split(" How many")[0]
+        return f"{story} So {' '.join(working(item))} Now {name} has {item['answer']}."
     told = [f"{name} has {item['chain'][0][1]} {thing}."]
     for verb, total, sign, amount, after in item["chain"]:
         told.append(f"{name} {verb} {'them' if sign == '*' else amount}. {total} {sign} {amount} = {after}.")
