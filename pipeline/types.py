@@ -279,7 +279,7 @@ class Family(Strict):
 
 
 class Agent(Protocol):
-    """Proposes what to try next. A pure function of its brief, its seed and the history, so a resumed search goes on alike."""
+    """Proposes what to try next: a pure function of brief, seed and history, so that a resumed search goes on alike."""
 
     def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
         """The next proposal; None means: wait for a pending trial, or stop if none is pending."""
@@ -315,6 +315,8 @@ class Guard(Protocol):
 
     def on_proposal(self, proposal: Proposal, recipe: Recipe, space: Space) -> Verdict: ...
 
-    def on_source(self, name: str, rows: Sequence[dict[str, Any]], final_items: Sequence[dict[str, Any]]) -> Verdict: ...
+    def on_source(
+        self, name: str, rows: Sequence[dict[str, Any]], final_items: Sequence[dict[str, Any]]
+    ) -> Verdict: ...
 
     def on_finish(self, run_folder: Path) -> Verdict: ...

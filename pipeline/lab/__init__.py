@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from pipeline import paths, plugins
 from pipeline.errors import InputError, unknown
@@ -24,8 +24,8 @@ from pipeline.types import Family
 
 LAB = "lab.json"
 LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate")
-# the code that decides weights, beside the worlds and the lab itself
-CODE = ("worlds/*.py", "lab/*.py", "trainers/*.py", "training_plan.py", "training_rows.py")
+# the code that decides weights: worlds, this folder but for this module, the trainer
+CODE = ("worlds/*.py", "lab/[!_]*.py", "trainers/*.py", "training_plan.py", "training_rows.py")
 
 Told = Callable[..., None]  # (what, share done, seconds left)
 
@@ -54,11 +54,13 @@ def build(family: str, lab_seed: int = 0, progress: Told | None = None) -> Path:
         return folder
     _root().mkdir(parents=True, exist_ok=True)
     told = progress or (lambda *_: None)
-    with FileLock(f"{folder}.lock") as lock:
+    lock = Path(f"{folder}.lock")
+    if _held(lock):
+        told(f"lab {family}: another process builds it, waiting for that")
+    with FileLock(lock):
         if not (folder / LAB).is_file():
             told(f"lab {family}: building")
             _build(folder, known, sized, lab_seed, told)
-        del lock
     return folder
 
 
@@ -129,8 +131,6 @@ def clear() -> list[str]:
 
 
 def _held(lock: Path) -> bool:
-    from filelock import Timeout
-
     try:
         with FileLock(lock, timeout=0):
             return False
