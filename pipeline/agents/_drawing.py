@@ -10,6 +10,7 @@ from pipeline.types import Brief, Trial
 
 EXPLORED_PARAMS = 0.3  # share of drawn recipes that also take another prior's parameters
 FLOOR = 0.05  # value of a source that never scored: it stays possible
+PROMISE = 0.15  # of the best source's score alone: those above are mixed first
 DATA = "stages.0.data"
 
 
@@ -43,30 +44,45 @@ def source_values(trials: Sequence[tuple[Trial, float]]) -> dict[str, float]:
 def draw(
     brief: Brief, rng: random.Random, leader: Trial | None, values: dict[str, float], refused: set[str]
 ) -> dict[str, Any]:
-    """A patch near the leader: one source more, one less, or other weights; sometimes a prior's parameters as well."""
-    changes = dict(leader.proposal.changes) if leader else {}
-    names = [name for single in singles(brief) for name in (single[0]["name"],) if name not in refused]
+    """A patch: all promising sources while there is no leader; then one source more or less, or other weights, near
+    the leader, sometimes with a prior's parameters as well."""
+    names = [single[0]["name"] for single in singles(brief) if single[0]["name"] not in refused]
+    if leader is None:
+        return {DATA: _listed(_promising(names, values))} if names else {}
+    changes = dict(leader.proposal.changes)
     if names:
-        changes[DATA] = _mixture(rng, mixture_of(leader) if leader else {}, names, values)
+        changes[DATA] = _listed(_near(rng, mixture_of(leader), names, values))
     if len(brief.prior) > 1 and rng.random() < EXPLORED_PARAMS:
         kept = {path: value for path, value in changes.items() if path == DATA}
         changes = {**kept, **rng.choice(brief.prior)}
     return changes
 
 
-def _mixture(
+def _promising(names: Sequence[str], values: dict[str, float]) -> dict[str, float]:
+    """Equal shares of the sources whose score alone is not far behind the best one's; of all where none scored."""
+    good = [name for name in names if values.get(name, 0.0) >= PROMISE]
+    if len(good) < 2:  # with the next best, since a source alone was probed already
+        good = sorted(names, key=lambda name: -values.get(name, 0.0))[:2] if good else list(names)
+    return dict.fromkeys(good, 1.0)
+
+
+def _near(
     rng: random.Random, shares: dict[str, float], names: Sequence[str], values: dict[str, float]
-) -> list[dict[str, Any]]:
+) -> dict[str, float]:
+    """One source less, one more (likelier a good one), or other weights."""
     weights = {name: share for name, share in shares.items() if name in names}
     others = [name for name in names if name not in weights]
     move = rng.random()
-    if others and (not weights or len(weights) == 1 or move < 0.6):
+    if len(weights) > 2 and move < 0.5:
+        del weights[rng.choice(list(weights))]
+    elif others and move < 0.7:
         added = rng.choices(others, [(values.get(name, 0.0) + FLOOR) ** 2 for name in others])[0]
-        mean = sum(weights.values()) / len(weights) if weights else 1.0
-        weights[added] = mean * rng.choice((0.5, 1.0, 1.0))
-    elif len(weights) > 2 and move < 0.75:
-        del weights[min(weights, key=lambda name: values.get(name, 0.0))]
+        weights[added] = sum(weights.values()) / max(1, len(weights)) * rng.choice((0.5, 1.0))
     else:
         weights = {name: weight * rng.uniform(0.4, 2.0) for name, weight in weights.items()}
+    return weights
+
+
+def _listed(weights: dict[str, float]) -> list[dict[str, Any]]:
     total = sum(weights.values())
     return [{"name": name, "weight": max(0.01, round(weight / total, 2))} for name, weight in sorted(weights.items())]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pipeline.agents._drawing import mixture_of, singles
 from pipeline.types import Brief, Budget, Trial
 
 ETA = 3  # a rung is so many times as long as the one below, and promotes one in so many
 FIRST_FIDELITY = 0.02  # of the very first trial, before throughput is known
-PROBE_SHARE = 1 / 28  # of the budget: training time of the lowest rung
+PROBE_SECONDS = 0.39  # training time of the lowest rung: times the root of the budget's seconds (4 s of 120, 10 of 600)
+LEAST_PROBE_SHARE = 1 / 200  # of the budget, for long ones
 EXPLORE_SHARE = 0.6  # of the budget: after that, only the leader is continued
 UNLIMITED_PROBE = 1 / 27  # lowest rung where only trials are limited
 
@@ -20,6 +22,7 @@ class Pace:
     def __init__(self, brief: Brief, trials: Sequence[Trial]) -> None:
         self.seconds, self.slots = brief.budget.seconds, brief.slots
         scored = [trial for trial in trials if trial.outcome and trial.score and trial.outcome.cost.tokens]
+        self.can_mix = len(singles(brief)) > 1
         self.full_seconds: float | None = None  # of training, for fidelity 1
         self.probe = UNLIMITED_PROBE if self.seconds is None else FIRST_FIDELITY
         if scored:
@@ -27,7 +30,8 @@ class Pace:
             assert first is not None
             self.full_seconds = first.cost.train_seconds / max(first.fidelity, 1e-6)
             if self.seconds is not None:
-                self.probe = min(1.0, self.seconds * PROBE_SHARE / self.full_seconds)
+                seconds = max(PROBE_SECONDS * math.sqrt(self.seconds), LEAST_PROBE_SHARE * self.seconds)
+                self.probe = min(1.0, seconds / self.full_seconds)
 
     def rungs(self, trials: Sequence[Trial]) -> dict[int, list[Trial]]:
         """Scored trials by rung: the power of ETA that is nearest to their fidelity over the lowest rung's."""
@@ -46,10 +50,14 @@ class Pace:
             pairs += [(trial, score_of(trial) / best) for trial in rung if best > 0]
         return pairs
 
+    def may_lead(self, trial: Trial) -> bool:
+        """Whether a trial may be promoted: a source alone only where there is nothing to mix it with."""
+        return not self.can_mix or len(mixture_of(trial)) > 1
+
     def leader(self, trials: Sequence[Trial]) -> Trial | None:
-        """The best of the lowest rung: what new trials, which start there, are compared with."""
-        lowest = self.rungs(trials).get(0, [])
-        return max(lowest, key=score_of) if lowest else None
+        """The best mixture of the rung that new mixtures start on: what they are compared with."""
+        mixed = [trial for trial in self.rungs(trials).get(1, []) if len(mixture_of(trial)) > 1]
+        return max(mixed, key=score_of) if mixed else None
 
     def is_late(self, remaining: Budget) -> bool:
         """Whether exploring is over."""

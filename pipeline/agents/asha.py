@@ -1,7 +1,8 @@
 """Asynchronous successive halving over training tokens; promoted trials go on from their checkpoint (1810.05934).
 
-Every source alone is probed first, then mixtures near the leader (`_drawing.py`). The best third of a rung is
-promoted to three times its length. The last part of the budget belongs to the leader, which trains as long as it lasts.
+The lowest rung probes every source alone. Mixtures start a rung higher, first of all sources that showed promise, then
+near the leader (`_drawing.py`); a source alone is a probe and is promoted only where nothing is to be mixed. The best
+third of a rung is promoted to three times its length. The last part of the budget belongs to the leader.
 """
 
 from __future__ import annotations
@@ -36,28 +37,28 @@ class Asha:
         return self._promotion(trials, pace) or self._fresh(trials, pace)
 
     def _fresh(self, trials: Sequence[Trial], pace: Pace) -> Proposal:
-        rng = random.Random(f"asha/{self.seed}/{len(trials)}")
         seen = [trial.proposal.changes.get(_drawing.DATA) for trial in trials]
         unseen = [single for single in _drawing.singles(self.brief) if single not in seen]
         if unseen:  # in an order of the seed's own
             single = random.Random(f"asha/{self.seed}/{len(unseen)}").choice(unseen)
             return self._propose({_drawing.DATA: single}, pace.probe, f"probes {single[0]['name']} alone")
+        rng = random.Random(f"asha/{self.seed}/{len(trials)}")
         refused = {name for trial in trials if trial.state == "rejected" for name in _drawing.mixture_of(trial)}
         leader, values = pace.leader(trials), _drawing.source_values(pace.relative(trials))
         for _ in range(20):
             changes = _drawing.draw(self.brief, rng, leader, values, refused)
             if all(trial.proposal.changes != changes for trial in trials):
                 break
-        near = f"near {leader.id} ({score_of(leader):.3f})" if leader else "from the prior"
-        return self._propose(changes, pace.probe, f"a draw {near}", leader)
+        near = f"near {leader.id} ({score_of(leader):.3f})" if leader else "of what showed promise alone"
+        return self._propose(changes, min(1.0, pace.probe * ETA), f"a mixture {near}", leader)
 
     def _promotion(self, trials: Sequence[Trial], pace: Pace) -> Proposal | None:
-        """The best unpromoted trial of the best third of the highest rung that has one; sources are probed first."""
+        """The best unpromoted trial of the best third of the highest rung that has one."""
         probed = {name for trial in trials for name in _drawing.mixture_of(trial)}
         if any(single[0]["name"] not in probed for single in _drawing.singles(self.brief)):
             return None
         continued = {trial.proposal.continues for trial in trials}
-        rungs = pace.rungs(trials)
+        rungs = pace.rungs([trial for trial in trials if pace.may_lead(trial)])
         for rung in sorted(rungs, reverse=True):
             ranked = sorted(rungs[rung], key=score_of, reverse=True)
             for trial in ranked[: len(ranked) // ETA]:
@@ -68,6 +69,7 @@ class Asha:
     def _last_stretch(self, trials: Sequence[Trial], pace: Pace, remaining: Budget) -> Proposal | None:
         continued = {trial.proposal.continues for trial in trials}
         open_ = [trial for trial in trials if can_continue(trial) and trial.id not in continued]
+        open_ = [trial for trial in open_ if pace.may_lead(trial)] or open_
         if not open_:
             return None
         # a longer trial is preferred to a shorter one that looks a little better: it has more of the way behind it
