@@ -39,7 +39,7 @@ def make(family: str, scale: Scale, tokenizer: Any, seed: int) -> Any:
     if family == "qwen3":
         return Qwen3ForCausalLM(Qwen3Config(head_dim=head, **common))
     if family == "smollm3":
-        return SmolLM3ForCausalLM(SmolLM3Config(no_rope_layer_interval=scale.layers, **common))
+        return SmolLM3ForCausalLM(SmolLM3Config(no_rope_layer_interval=2, **common))
     if family == "gemma3":
         # as in the big ones: most layers look back a window only, the last one over everything
         layers = ["sliding_attention"] * (scale.layers - 1) + ["full_attention"]
