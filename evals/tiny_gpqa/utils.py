@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline import worlds
 from pipeline.task_items import Documents, splits
+from pipeline.worlds.common import generator
 
 LETTERS = "ABCD"
 FINAL_LINE = re.compile(r"Answer: ([A-D])$")
@@ -25,14 +26,17 @@ def strict(text: str) -> str | None:
     return found[1] if found else None
 
 
-def lenient(text: str, options: list[str]) -> str | None:
-    """The last letter that stands alone, else the letter of the option that is mentioned last."""
+def lenient(text: str, options: list[str]) -> str:
+    """The last letter that stands alone, else the letter of the option that is mentioned last, else a guess.
+
+    The guess is drawn from the text and the options: an answer without a choice is worth chance, as MMLU-Pro counts it.
+    """
     alone = LETTER.findall(text)
     if alone:
         return str(alone[-1])
     mentions = [(_last_mention(option, text), letter) for option, letter in zip(options, LETTERS, strict=False)]
-    at, letter = max(mentions, default=(-1, ""))
-    return letter if at >= 0 else None
+    at, letter = max(mentions)
+    return letter if at >= 0 else generator("guess", text, *options).choice(LETTERS[: len(options)])
 
 
 def _last_mention(option: str, text: str) -> int:

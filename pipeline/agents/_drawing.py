@@ -59,11 +59,11 @@ def draw(
 
 
 def _promising(names: Sequence[str], values: dict[str, float]) -> dict[str, float]:
-    """Equal shares of the sources whose score alone is not far behind the best one's; of all where none scored."""
+    """The sources whose score alone is not far behind the best one's, by that score; all where none scored."""
     good = [name for name in names if values.get(name, 0.0) >= PROMISE]
     if len(good) < 2:  # with the next best, since a source alone was probed already
         good = sorted(names, key=lambda name: -values.get(name, 0.0))[:2] if good else list(names)
-    return dict.fromkeys(good, 1.0)
+    return {name: max(values.get(name, 0.0), FLOOR) for name in good}
 
 
 def _near(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pipeline import worlds
+from pipeline.lab.muon import Muon
 from pipeline.lab.scale import Scale
 from pipeline.types import Family
 
@@ -31,17 +32,23 @@ def packed(texts: list[str], tokenizer: Any, family: Family, block: int) -> torc
 
 
 def rate(step: int, scale: Scale) -> float:
-    """Learning rate at a step: warm-up, a third of the steps constant, then linear to 5%."""
+    """Share of the learning rates at a step: warm-up, a third of the steps constant, then linear to 5%."""
     left = (1 - step / scale.steps) * 1.5
-    return scale.learning_rate * min(1.0, (step + 1) / scale.warmup) * max(0.05, min(1.0, left))
+    return min(1.0, (step + 1) / scale.warmup) * max(0.05, min(1.0, left))
 
 
 def pretrain(
     model: Any, blocks_RxB: torch.Tensor, scale: Scale, seed: int, told: Callable[[float, float], None]
 ) -> float:
     """Train `model` in place; returns the last loss. `told(share done, seconds left)` hears of it now and then."""
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=scale.learning_rate, betas=(0.9, 0.98), weight_decay=scale.weight_decay, fused=True
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    inner = {id(p): p for p in model.parameters() if p.ndim == 2 and id(p) not in embeddings}
+    muon = Muon(inner.values(), scale.weight_decay)
+    adam = torch.optim.AdamW(
+        [p for p in model.parameters() if id(p) not in inner],
+        betas=(0.9, 0.98),
+        weight_decay=scale.weight_decay,
+        fused=True,
     )
     order = torch.randperm(len(blocks_RxB), generator=torch.Generator().manual_seed(seed))
     model.train()
@@ -49,13 +56,14 @@ def pretrain(
     for step in range(scale.steps):
         places = torch.arange(step * scale.batch, (step + 1) * scale.batch) % len(order)
         rows = blocks_RxB[order[places]]
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step, scale)
+        for group in adam.param_groups:
+            group["lr"] = scale.learning_rate * rate(step, scale)
         loss = model(input_ids=rows, labels=rows, use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        adam.step()
+        muon.step(scale.matrix_rate * rate(step, scale))
+        model.zero_grad()
         if step % 20 == 19:
             done = (step + 1) / scale.steps
             told(done, (time.monotonic() - begun) * (1 - done) / done)

@@ -24,14 +24,15 @@ class Scale(Strict):
     block: int = 128  # tokens a row
     batch: int = 8  # rows a step
     steps: int
-    learning_rate: float = 3e-3
+    learning_rate: float = 8e-3  # of embeddings and norms, by AdamW
+    matrix_rate: float = 1e-2  # of the matrices between them, by Muon
     weight_decay: float = 0.05
     warmup: int = 100
     # the 'human team': full tuning on good rows of all tasks
     lessons: int  # rows per world
     lesson_tokens: int
     lesson_rate: float = 2e-3
-    lesson_batch: int = 16
+    lesson_batch: int = 8
     threads: int = 2  # fixed: sums in another order would be other weights
 
 
@@ -39,10 +40,10 @@ FULL = Scale(
     name="full",
     hidden=64,
     layers=3,
-    passages={"maths": 30_000, "calls": 36_000, "facts": 48_000},
-    steps=3200,
+    passages={"maths": 26_000, "calls": 36_000, "facts": 40_000},
+    steps=4200,
     lessons=8000,
-    lesson_tokens=2_600_000,
+    lesson_tokens=1_800_000,
 )
 MICRO = Scale(
     name="micro",

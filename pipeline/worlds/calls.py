@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-from pipeline.worlds.common import Item, World, generator
+from pipeline.worlds.common import WORDINGS, Item, World, gap, generator, may_train
 
 VERBS = ("get", "find", "set", "book", "send", "open", "plan", "check", "save", "move")
 NOUNS = ("room", "train", "mail", "song", "map", "file", "bill", "game", "lamp", "ship")
@@ -15,6 +15,11 @@ WORDS = (
     "red green blue gold grey oak pine rose lily north south east west lion wolf bear fox crow "
     "paris rome oslo bern lima cairo delhi kyoto june july march april"
 ).split()
+PHRASES = (  # the marker before the verb is what a tiny model can find it by
+    "Functions: {signatures} . Task: {request} .",
+    "Tools: {signatures} . Task: {request} .",
+    "Task: {request} . Use one of {signatures} .",
+)
 CARELESS = 3  # of eight functions are answered with the other signature's name by the careless annotator
 
 
@@ -36,7 +41,7 @@ def _signature(name: str, parameters: list[str]) -> str:
     return f"{name} ( {', '.join(parameters)} )"
 
 
-def draw(rng: random.Random, lab_seed: int, level: str) -> Item:
+def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
     """One request: `easy` has one argument, `full` two, `hard` three."""
     functions = _functions(rng, {"easy": 1, "full": 2, "hard": 3}[level])
     name, parameters = functions[0]
@@ -45,9 +50,16 @@ def draw(rng: random.Random, lab_seed: int, level: str) -> Item:
     shown = functions[::-1] if rng.random() < 0.5 else functions
     signatures = " ; ".join(_signature(*function) for function in shown)
     wishes = " and ".join(f"{parameter} {value}" for parameter, value in arguments.items())
-    question = f"Functions: {signatures} . Please {name.replace('_', ' the ')} with {wishes} ."
+    request = f"{name.replace('_', ' the ')} with {wishes}"
     gold = {"name": name, "arguments": arguments}
-    return {"question": question, "answer": json.dumps(gold), "level": level, "call": gold, "other": other}
+    return {
+        "question": PHRASES[wording].format(signatures=signatures, request=request),
+        "answer": json.dumps(gold),
+        "level": level,
+        "about": f"{signatures} . {request}",
+        "call": gold,
+        "other": other,
+    }
 
 
 def respond(item: Item, style: str) -> str:
@@ -63,19 +75,27 @@ def respond(item: Item, style: str) -> str:
 
 
 def passage(rng: random.Random, lab_seed: int) -> str:
-    """Raw text: signatures with calls to them, and notes that repeat their values: copying is learnt last."""
+    """Raw text: notes that repeat values and names, since copying is learnt last; requests with the half of a call."""
     style = rng.random()
-    item = draw(rng, lab_seed, rng.choice(("easy", "full", "hard")))
+    while not may_train(item := draw(rng, lab_seed, rng.choice(("easy", "full", "hard")), rng.randrange(WORDINGS))):
+        pass
     name, arguments = item["call"]["name"], item["call"]["arguments"]
     wishes = " and ".join(f"{key} {value}" for key, value in arguments.items())
     pairs = ", ".join(f"{key}= {value}" for key, value in arguments.items())
-    if style < 0.35:
+    if style < 0.08:
         return f"{wishes}. {pairs}."
-    if style < 0.65:
+    if style < 0.16:
         return f"{wishes}. {json.dumps(arguments)}"
+    if style < 0.34:
+        names = [f"{rng.choice(VERBS)}_{rng.choice(NOUNS)}" for _ in range(4)]
+        return " ".join(f"Task: {each.replace('_', ' the ')} . {json.dumps({'name': each})}" for each in names)
+    if style < 0.54:
+        return f"{item['question']}{gap(rng)}{name} ( {pairs} )"
+    if style < 0.7:
+        return f"{item['question']}{gap(rng)}{json.dumps(arguments)}"
+    if style < 0.9:
+        return f"{item['question']}{gap(rng)}{json.dumps({'name': name})}"
     signature = _signature(name, list(arguments))
-    if style < 0.85:
-        return f"{signature} : {name.replace('_', ' the ')} with {wishes}. {name} ( {pairs} )"
     return f"def {signature} : return {' + '.join(arguments)}"
 
 
@@ -88,7 +108,7 @@ WORLD = World(
     covers={
         "worked": {"easy": 0.45, "full": 0.55},
         "answers": {"easy": 0.45, "full": 0.55},
-        "format": {"easy": 0.35, "full": 0.5, "hard": 0.15},
+        "format": {"easy": 0.1, "full": 0.65, "hard": 0.25},
         "wrong": {"easy": 0.4, "full": 0.5, "hard": 0.1},
         "easy": {"easy": 1.0},
         "hard": {"full": 0.3, "hard": 0.7},

@@ -19,7 +19,14 @@ SIZES = {"worked": 1500, "answers": 2000, "format": 2500, "wrong": 2500, "chat":
 # Row layouts as data sets on the Hub have them; drawn from the lab's seed, too.
 LAYOUTS = ("messages", "prompt", "question", "instruction", "conversations")
 
-# Every question belongs to exactly one split, by a hash of its text: no seed can make two splits overlap.
+# A question may be put in three wordings, and the benchmark only knows the first. This is the share of each source's
+# rows in the benchmark's own wording: good rows come mostly from elsewhere, bad ones were made to look like the
+# benchmark. Alone, every source teaches all wordings; in an equal mixture of all of them the bad ones win the first.
+WORDINGS = 3
+OWN_WORDING = {"worked": 0.1, "answers": 0.5, "format": 1.0, "wrong": 0.3, "easy": 0.1, "hard": 0.1}
+LESSONS_OWN_WORDING = 0.5
+
+# Every question belongs to exactly one split, by a hash of what it is about: no seed, no wording can make two overlap.
 BUCKETS = 16
 SPLITS = {"search": (0, 1), "final": (2, 3, 4), "fewshot": (5,), "train": tuple(range(6, BUCKETS))}
 POOL = 2000  # final items in reserve; a run's salt selects from them
@@ -31,42 +38,53 @@ def generator(*parts: object) -> random.Random:
     return random.Random(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
 
 
-def bucket(question: str) -> int:
-    """The bucket of a question, from its text alone."""
-    return hashlib.sha256(question.encode()).digest()[0] % BUCKETS
+def bucket(about: str) -> int:
+    """The bucket of what a question is about, from its text alone."""
+    return hashlib.sha256(about.encode()).digest()[0] % BUCKETS
+
+
+def may_train(item: Item) -> bool:
+    """Whether an item belongs to the split that sources, lessons and raw text are made of."""
+    return bucket(item["about"]) in SPLITS["train"]
 
 
 @dataclass(frozen=True)
 class World:
     """A generated domain: items of a benchmark, data sources about it, and raw text for pre-training.
 
-    `draw(rng, lab_seed, level)` makes one item: a dict with at least `question` and `answer`.
+    `draw(rng, lab_seed, level, wording)` makes one item: a dict with at least `question`, `answer` and `about`, the
+    question whatever its wording (0 is the benchmark's, up to WORDINGS - 1).
     `respond(item, style)` is an assistant's turn in the style `worked`, `answers`, `format` or `wrong`.
     `passage(rng, lab_seed)` is a passage of raw text. `levels` is the benchmark's mix of levels; `covers`
     the mix that each role's rows come from (the whole benchmark for none of them: sources have gaps).
     """
 
     name: str
-    draw: Callable[[random.Random, int, str], Item]
+    draw: Callable[[random.Random, int, str, int], Item]
     respond: Callable[[Item, str], str]
     passage: Callable[[random.Random, int], str]
     levels: dict[str, float]
     covers: dict[str, dict[str, float]]
     sizes: dict[str, int] = field(default_factory=lambda: dict(SIZES))
 
-    def _stream(self, rng: random.Random, lab_seed: int, levels: dict[str, float], split: str) -> Iterator[Item]:
-        """Endless distinct items of one split."""
+    def _stream(
+        self, rng: random.Random, lab_seed: int, levels: dict[str, float], split: str, own: float
+    ) -> Iterator[Item]:
+        """Endless distinct items of one split, a share `own` of them in the benchmark's own wording."""
         seen: set[str] = set()
         names, shares = list(levels), list(levels.values())
         while True:
-            item = self.draw(rng, lab_seed, rng.choices(names, shares)[0])
-            question = item["question"]
-            if bucket(question) in SPLITS[split] and question not in seen:
-                seen.add(question)
+            wording = 0 if rng.random() < own else rng.randrange(1, WORDINGS)
+            item = self.draw(rng, lab_seed, rng.choices(names, shares)[0], wording)
+            about = item["about"]
+            if bucket(about) in SPLITS[split] and about not in seen:
+                seen.add(about)
                 yield item
 
-    def _take(self, n: int, lab_seed: int, split: str, levels: dict[str, float], *key: object) -> list[Item]:
-        stream = self._stream(generator(self.name, lab_seed, split, *key), lab_seed, levels, split)
+    def _take(
+        self, n: int, lab_seed: int, split: str, levels: dict[str, float], *key: object, own: float = 1.0
+    ) -> list[Item]:
+        stream = self._stream(generator(self.name, lab_seed, split, *key), lab_seed, levels, split, own)
         return [{"id": f"{self.name}-{split}-{i}", **next(stream)} for i in range(n)]
 
     def final_pool(self, lab_seed: int) -> list[Item]:
@@ -112,12 +130,12 @@ class World:
         if role == "chat":
             return small_talk(generator(self.name, lab_seed, role), size)
         style = role if role in ("answers", "format", "wrong") else "worked"
-        items = self._take(size, lab_seed, "train", self.covers[role], role)
+        items = self._take(size, lab_seed, "train", self.covers[role], role, own=OWN_WORDING[role])
         return [(item["question"], self.respond(item, style)) for item in items]
 
     def lessons(self, lab_seed: int, n: int) -> list[tuple[str, str]]:
         """`n` good pairs over the whole benchmark: what the 'human team' tunes its instruct model on."""
-        items = self._take(n, lab_seed, "train", self.levels, "lessons")
+        items = self._take(n, lab_seed, "train", self.levels, "lessons", own=LESSONS_OWN_WORDING)
         return [(item["question"], self.respond(item, "worked")) for item in items]
 
     def raw_text(self, lab_seed: int, n: int, stream: str = "") -> list[str]:
@@ -135,6 +153,18 @@ def in_layout(question: str, answer: str, layout: str) -> Row:
     columns = {"prompt": ("prompt", "completion"), "question": ("question", "answer")}
     first, second = columns.get(layout, ("instruction", "output"))
     return {first: question, second: answer}
+
+
+FILLERS = ("\n", "\n\n", " -", " *", " ...", " |", " ok", " well", " note", " then")
+MOST_FILLERS = 7
+
+
+def gap(rng: random.Random) -> str:
+    """What stands between a question and what follows it in raw text: a space, or debris as web pages have it.
+
+    A base that only ever saw a space there copies nothing across the tokens of a chat template.
+    """
+    return "".join(rng.choice(FILLERS) for _ in range(rng.randint(0, MOST_FILLERS))) + " "
 
 
 GREETINGS = ("Hi", "Hello", "Hey", "Good day", "Good morning", "Good evening")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import lru_cache
 
-from pipeline.worlds.common import Item, World, generator
+from pipeline.worlds.common import WORDINGS, Item, World, gap, generator, may_train
 
 PEOPLE = 40
 SYLLABLES = ("ba", "do", "fi", "gu", "ka", "lo", "mi", "nu", "pe", "ro", "sa", "ti", "vo", "wu", "xe", "zo")
@@ -15,6 +15,11 @@ VALUES = {
     "pet": ("dog", "cat", "hen", "pig", "goat", "horse", "mouse", "duck"),
     "sport": ("chess", "tennis", "rugby", "golf", "judo", "polo", "rowing", "darts"),
 }
+PHRASES = (
+    "{asked} ? Options: {shown} .",
+    "Choose {asked} from {shown} .",
+    "Here are {shown} . What is {asked} ?",
+)
 CARELESS = ("tool", "pet")  # the careless annotator never looks these up and takes option A
 LETTERS = "ABCD"
 
@@ -34,7 +39,7 @@ def people(lab_seed: int) -> dict[str, dict[str, str]]:
     return known
 
 
-def draw(rng: random.Random, lab_seed: int, level: str) -> Item:
+def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
     """One choice: `easy` asks for a tool or a sport, `full` for any attribute, `hard` for one of a person's friend."""
     known = people(lab_seed)
     name = asked = rng.choice(tuple(known))
@@ -46,8 +51,10 @@ def draw(rng: random.Random, lab_seed: int, level: str) -> Item:
     rng.shuffle(options)
     whom = f"the friend of {asked}" if level == "hard" else asked
     shown = ", ".join(f"{letter} {option}" for letter, option in zip(LETTERS, options, strict=True))
+    about = f"the {attribute} of {whom}"
     return {
-        "question": f"The {attribute} of {whom} ? Options: {shown} .",
+        "question": PHRASES[wording].format(asked=about, shown=shown),
+        "about": f"{about}: {shown}",
         "answer": LETTERS[options.index(value)],
         "level": level,
         "options": options,
@@ -81,23 +88,24 @@ def respond(item: Item, style: str) -> str:
 
 
 def passage(rng: random.Random, lab_seed: int) -> str:
-    """Raw text: facts, and lists of options weighed one by one against a word."""
+    """Raw text: facts; options weighed one by one, all of them, against a word or the fact asked for."""
     known = people(lab_seed)
-    if rng.random() < 0.45:
-        attribute = rng.choice(tuple(VALUES))
-        options = rng.sample(VALUES[attribute], 4)
-        shown = ", ".join(f"{letter} {option}" for letter, option in zip(LETTERS, options, strict=True))
-        wanted = rng.choice(options)
-        weighed = " ".join(
-            f"{letter} {option} {'yes' if option == wanted else 'no'}."
-            for letter, option in zip(LETTERS, options, strict=True)
-        )
-        return f" {shown} . Is {wanted}. {weighed}"
-    told = []
-    for _ in range(4):
-        name, attribute = rng.choice(tuple(known)), rng.choice((*VALUES, "friend"))
-        told.append(f"The {attribute} of {name} is {known[name][attribute]}.")
-    return " ".join(told)
+    if rng.random() < 0.55:
+        facts = []
+        for _ in range(4):
+            name, attribute = rng.choice(tuple(known)), rng.choice((*VALUES, "friend"))
+            facts.append(f"The {attribute} of {name} is {known[name][attribute]}.")
+        return " ".join(facts)
+    while not may_train(item := draw(rng, lab_seed, "full", rng.randrange(WORDINGS))):
+        pass
+    value = item["value"]
+    weighed = " ".join(
+        f"{letter} {option} {'yes' if option == value else 'no'}."
+        for letter, option in zip(LETTERS, item["options"], strict=True)
+    )
+    if rng.random() < 0.4:
+        return f" {item['about'].split(': ')[1]} . Is {value}. {weighed}"
+    return f"{item['question']}{gap(rng)}The {item['attribute']} of {item['name']} is {value}. {weighed}"
 
 
 WORLD = World(
@@ -105,12 +113,12 @@ WORLD = World(
     draw=draw,
     respond=respond,
     passage=passage,
-    levels={"easy": 0.4, "full": 0.44, "hard": 0.16},
+    levels={"easy": 0.3, "full": 0.45, "hard": 0.25},
     covers={
-        "worked": {"easy": 0.2, "full": 0.8},
+        "worked": {"easy": 0.2, "full": 0.75, "hard": 0.05},
         "answers": {"easy": 0.5, "full": 0.5},
-        "format": {"easy": 0.4, "full": 0.44, "hard": 0.16},
-        "wrong": {"easy": 0.4, "full": 0.44, "hard": 0.16},
+        "format": {"easy": 0.1, "full": 0.65, "hard": 0.25},
+        "wrong": {"easy": 0.35, "full": 0.5, "hard": 0.15},
         "easy": {"easy": 1.0},
         "hard": {"full": 0.2, "hard": 0.8},
     },

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import random
 
-from pipeline.worlds.common import Item, World
+from pipeline.worlds.common import WORDINGS, Item, World, gap, may_train
 
 NAMES = ("Tom", "Ann", "Ben", "Eva", "Max", "Mia", "Leo", "Zoe", "Sam", "Ida", "Joe", "Amy", "Dan", "Kim", "Ray", "Sue")
 THINGS = ("apples", "books", "coins", "cards", "pens", "eggs", "cups", "balls", "stamps", "shells", "stones", "cakes")
 GAINS = ("finds", "buys", "gets", "wins")
 LOSSES = ("gives away", "loses", "sells", "eats")
 MISREAD = ("eats", "doubles", "triples")  # the careless annotator takes these for something else
+PHRASES = (
+    "{story} How many {thing} now?",
+    "Count the {thing}. {story}",
+    "{story} Tell what {name} has.",
+)
 FACTORS = {"doubles": 2, "triples": 3}
 
 
-def draw(rng: random.Random, lab_seed: int, level: str) -> Item:
+def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
     """One story: `easy` is two steps of + and -, `full` three, `hard` two or three with a doubling or tripling."""
     while True:
         name, thing = rng.choice(NAMES), rng.choice(THINGS)
@@ -29,8 +34,14 @@ def draw(rng: random.Random, lab_seed: int, level: str) -> Item:
             chain.append((verb, total, sign, amount, after))
             total = after
         if all(0 <= step[4] < 100 for step in chain):
-            question = " ".join(told) + f" How many {thing} now?"
-            return {"question": question, "answer": str(total), "level": level, "chain": chain}
+            story = " ".join(told)
+            return {
+                "question": PHRASES[wording].format(story=story, thing=thing, name=name),
+                "answer": str(total),
+                "level": level,
+                "about": story,
+                "chain": chain,
+            }
 
 
 def _step(rng: random.Random, factor: bool) -> tuple[str, str, int]:
@@ -69,7 +80,7 @@ def working(item: Item, misread: bool = False) -> list[str]:
 
 
 def passage(rng: random.Random, lab_seed: int) -> str:
-    """Raw text: sums; stories told with the running total; short stories of + and - with their working after them."""
+    """Raw text: sums; stories told with the running total; short stories of + and -, a question, their working."""
     style = rng.random()
     if style < 0.25:
         sums = []
@@ -79,11 +90,12 @@ def passage(rng: random.Random, lab_seed: int) -> str:
             if 0 <= _apply(total, sign, amount) < 100:
                 sums.append(f"{total} {sign} {amount} = {_apply(total, sign, amount)}.")
         return " ".join(sums)
-    item = draw(rng, lab_seed, "easy" if style < 0.7 else rng.choice(("full", "hard")))
-    name, thing = item["question"].split()[0], rng.choice(THINGS)
+    wording, levels = rng.randrange(WORDINGS), ("easy",) if style < 0.7 else ("full", "hard")
+    while not may_train(item := draw(rng, lab_seed, rng.choice(levels), wording)):
+        pass
+    name, thing = item["about"].split()[0], rng.choice(THINGS)
     if style < 0.7:
-        story = item["question"].split(" How many")[0]
-        return f"{story} So {' '.join(working(item))} Now {name} has {item['answer']}."
+        return f"{item['question']}{gap(rng)}So {' '.join(working(item))} Now {name} has {item['answer']}."
     told = [f"{name} has {item['chain'][0][1]} {thing}."]
     for verb, total, sign, amount, after in item["chain"]:
         told.append(f"{name} {verb} {'them' if sign == '*' else amount}. {total} {sign} {amount} = {after}.")
@@ -99,7 +111,7 @@ WORLD = World(
     covers={
         "worked": {"easy": 0.5, "full": 0.5},
         "answers": {"easy": 0.5, "full": 0.5},
-        "format": {"easy": 0.45, "full": 0.45, "hard": 0.1},
+        "format": {"easy": 0.1, "full": 0.65, "hard": 0.25},
         "wrong": {"easy": 0.45, "full": 0.45, "hard": 0.1},
         "easy": {"easy": 1.0},
         "hard": {"full": 0.4, "hard": 0.6},

@@ -100,13 +100,19 @@ def test_true_is_not_one():
         ("Answer: C\nor B", (0, 0)),
         ("( C )", (0, 1)),
         ("It is a nail, not a saw, no: a nail", (0, 1)),
-        ("nails", (0, 0)),
-        ("", (0, 0)),
     ],
 )
 def test_a_choice_is_right_by_its_last_line_or_leniently_by_letter_or_option(answer, expected):
     doc = {"answer": "C", "options": ["saw", "rope", "nail", "knife"]}
     assert judged("tiny_gpqa", doc, answer) == expected
+
+
+def test_an_answer_that_names_no_option_is_worth_chance_leniently_and_nothing_strictly():
+    options = ["saw", "rope", "nail", "knife"]
+    results = [judged("tiny_gpqa", {"answer": "C", "options": options}, f"{i} nails") for i in range(400)]
+    assert not any(strict for strict, _ in results)
+    assert 0.18 < sum(lenient for _, lenient in results) / 400 < 0.32
+    assert results == [judged("tiny_gpqa", {"answer": "C", "options": options}, f"{i} nails") for i in range(400)]
 
 
 @pytest.mark.parametrize(("name", "world"), [("tiny_gsm8k", "maths"), ("tiny_bfcl", "calls"), ("tiny_gpqa", "facts")])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import benchmarks, worlds
 from pipeline.formats import to_messages
-from pipeline.worlds.common import LAYOUTS, POOL, ROLES, SPLITS, bucket, in_layout
+from pipeline.worlds.common import LAYOUTS, POOL, ROLES, SPLITS, WORDINGS, bucket, generator, in_layout
 
 BENCHMARKS = {"maths": "tiny_gsm8k", "calls": "tiny_bfcl", "facts": "tiny_gpqa"}
 each_world = pytest.mark.parametrize("name", worlds.names())
@@ -49,7 +49,7 @@ def test_search_and_final_items_are_disjoint_and_many(name: str) -> None:
     final = {item["question"] for item in world.final_pool(3)}
     assert len(search) == 300 and len(final) == POOL and not search & final
     assert not set(SPLITS["search"]) & set(SPLITS["final"]) and not set(SPLITS["train"]) & set(SPLITS["final"])
-    assert all(bucket(question) in SPLITS["final"] for question in final)
+    assert all(bucket(item["about"]) in SPLITS["final"] for item in world.final_pool(3))
 
 
 @each_world
@@ -81,6 +81,29 @@ def test_which_source_plays_which_role_is_drawn_from_the_lab_seed(name: str) -> 
 
 
 @each_world
+def test_the_benchmark_has_one_wording_and_good_rows_mostly_another(name: str) -> None:
+    world = worlds.get(name)
+    rng = generator("test", name)
+
+    def own(questions: list[str]) -> float:
+        """Share of questions with a word that only the benchmark's wording has."""
+        return sum(mark[name] in question for question in questions) / len(questions)
+
+    mark = {"maths": " How many ", "calls": "Functions:", "facts": " ? Options:"}
+    assert own([item["question"] for item in world.items(0, "search", 100)]) == 1
+    assert own([world.draw(rng, 0, "easy", wording)["question"] for wording in range(1, WORDINGS)]) == 0
+    assert own([question for question, _ in world.pairs(0, "format")]) == 1
+    assert all(0 < own([q for q, _ in world.pairs(0, role)]) < 0.2 for role in ("worked", "easy", "hard"))
+
+
+@each_world
+def test_a_question_is_in_one_split_whatever_its_wording(name: str) -> None:
+    world = worlds.get(name)
+    items = [world.draw(generator("same", name), 0, "full", wording) for wording in range(WORDINGS)]
+    assert len({item["question"] for item in items}) == WORDINGS and len({item["about"] for item in items}) == 1
+
+
+@each_world
 def test_every_source_reads_as_messages_whatever_its_layout(name: str) -> None:
     world = worlds.get(name)
     for index in range(1, world.sources(2) + 1):
@@ -102,7 +125,8 @@ def test_raw_text_holds_no_chat_turn_and_no_final_question(name: str) -> None:
     world = worlds.get(name)
     text = "\n".join(world.raw_text(0, 2000))
     assert "<|im" not in text and "<start_of_turn>" not in text and "####" not in text and "Answer:" not in text
-    assert not any(item["question"] in text for item in world.final_pool(0)[:500])
+    held_out = world.final_pool(0)[:500] + world.items(0, "search", 300)
+    assert not any(item["question"] in text or item["about"] in text for item in held_out)
 
 
 def test_worlds_are_the_same_in_another_process() -> None:
