@@ -83,8 +83,9 @@ class ScriptedAgent:
 
 
 def fake_model(folder: Path, score: float) -> Path:
-    """A model folder whose every evaluation gives `score`."""
+    """A model folder whose every evaluation gives `score`; its weights file is empty."""
     write_json(folder / MARK, {"score": score})
+    (folder / "model.safetensors").touch()
     return folder
 
 

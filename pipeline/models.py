@@ -14,6 +14,7 @@ from pipeline.errors import InputError
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 Progress = Callable[..., None]  # (what, share done, seconds left), as `console.Progress`
 MODEL_FILES = ("config.json", "adapter_config.json")  # a whole model, or a PEFT adapter
+WEIGHTS = ("*.safetensors", "*.bin")
 
 
 def check(name: str) -> None:
@@ -29,6 +30,8 @@ def check(name: str) -> None:
         if not any((folder / file).is_file() for file in MODEL_FILES):
             files = " nor ".join(MODEL_FILES)
             raise InputError(f"model '{name}': the folder holds neither {files}; name a model's folder")
+        if not any(True for pattern in WEIGHTS for _ in folder.glob(pattern)):
+            raise InputError(f"model '{name}': the folder has no weights ({' or '.join(WEIGHTS)}); is it complete?")
     elif name.startswith((".", "/", "~")) or not HUB_ID.fullmatch(name):
         raise InputError(
             f"unknown model '{name}': no such folder, and neither a Hub id (OWNER/NAME) nor a lab model; "

@@ -8,12 +8,20 @@ from pipeline.errors import InputError
 
 def test_a_local_folder_is_taken_as_it_is(tmp_path):
     (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").touch()
     assert models.resolve(str(tmp_path)) == tmp_path.resolve()
 
 
 def test_an_adapter_folder_is_a_model_too(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_model.bin").touch()
     models.check(str(tmp_path))
+
+
+def test_a_folder_without_weights_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="no weights"):
+        models.check(str(tmp_path))
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

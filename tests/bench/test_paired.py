@@ -56,7 +56,8 @@ def test_our_trainer_and_trls_learn_the_same(tmp_path):
     document = train.run("tiny", path, BENCHMARK, 0, 10, 4, 3e-3, 1, 1, tmp_path, nobody)
     [found] = document["rounds"]
     assert found["trl"]["loss"] == pytest.approx(found["posttrain"]["loss"], rel=0.1)
-    assert 0 <= document["tokens"]["trl"] - document["tokens"]["posttrain"] <= 40  # a line break per row
+    # a line break after each row, and one more where this small tokenizer joins the two that end the prompt
+    assert 0 <= document["tokens"]["trl"] - document["tokens"]["posttrain"] <= 80
     assert "trl.SFTTrainer" in to_text(train.page(document))
 
 
