@@ -1,0 +1,154 @@
+"""Calls in three styles, and whether they are the accepted ones."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.answers.call_match import fault, same_call
+from pipeline.answers.calls import Call, lenient_calls, strict_calls
+
+AREA = {
+    "name": "geo.area",
+    "parameters": {
+        "type": "dict",
+        "properties": {
+            "base": {"type": "integer"}, "height": {"type": "float"}, "unit": {"type": "string"},
+            "round": {"type": "boolean"}, "points": {"type": "array", "items": {"type": "integer"}},
+            "style": {"type": "dict", "properties": {"colour": {"type": "string"}}},
+        },
+        "required": ["base", "height"],
+    },
+}  # fmt: skip
+ACCEPTED = {
+    "geo.area": {
+        "base": [10], "height": [5.0, 5.5], "unit": ["square metres", "m2", ""], "round": [True, ""],
+        "points": [[1, 2], ""], "style": [{"colour": ["red", "blue"]}, ""],
+    }
+}  # fmt: skip
+RIGHT = {"base": 10, "height": 5.0}
+
+
+@pytest.mark.parametrize("read", [strict_calls, lenient_calls])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "geo.area", "arguments": {"base": 10, "height": 5.0}}',
+        '[{"name": "geo.area", "arguments": {"base": 10, "height": 5.0}}]',
+        '{"geo.area": {"base": 10, "height": 5.0}}',
+        '{"type": "function", "function": {"name": "geo.area", "arguments": "{\\"base\\": 10, \\"height\\": 5.0}"}}',
+        '<tool_call>\n{"name": "geo.area", "arguments": {"base": 10, "height": 5.0}}\n</tool_call>',
+        "geo.area(base=10, height=5.0)",
+        "[geo.area(base=10, height=5.0)]",
+        '```json\n{"name": "geo.area", "arguments": {"base": 10, "height": 5.0}}\n```',
+        '<think>geo.area(1)</think>\n{"name": "geo.area", "arguments": {"base": 10, "height": 5.0}}',
+    ],
+)
+def test_one_call_is_read_in_every_style(text, read):
+    assert read(text) == [Call("geo.area", RIGHT)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'I call it: {"name": "geo.area", "arguments": {"base": 10, "height": 5.0}}. Done',
+        "The call is geo.area(base=10, height=5.0), as asked.",
+        "Sure:\n```python\ngeo.area(base=10, height=5.0)\n```",
+        'Now\n<tool_call>{"name": "geo.area", "arguments": {"base": 10, "height": 5.0}}</tool_call>',
+    ],
+)
+def test_a_call_among_words_counts_leniently_only(text):
+    assert lenient_calls(text) == [Call("geo.area", RIGHT)] and strict_calls(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no", "{}", "[]", "1", '{"name": 3}', '{"a": 1, "a": 2}', "f(", "f(**x)", "x = f(1)"]
+)
+def test_what_is_no_call_is_none(text):
+    assert strict_calls(text) is None
+
+
+@given(st.text())
+def test_any_text_is_read_without_an_error(text):
+    strict_calls(text), lenient_calls(text)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        RIGHT,
+        {"base": 10, "height": 5},
+        {**RIGHT, "unit": "Square-Metres"},
+        {**RIGHT, "round": True, "points": [1, 2]},
+        {**RIGHT, "style": {"colour": "Blue"}},
+    ],
+)
+def test_accepted_arguments(arguments):
+    assert fault([Call("geo.area", arguments)], [ACCEPTED], [AREA]) is None
+
+
+NEAR = [
+    {"base": 10},
+    {"base": 10.0, "height": 5.0},
+    {"base": "10", "height": 5.0},
+    {"base": True, "height": 5.0},
+    {"base": 11, "height": 5.0},
+    {"base": 10, "height": 5.25},
+    {"base": 10, "height": "5.0"},
+    {"base": 10, "height": None},
+    {"base": [10], "height": 5.0},
+    {**RIGHT, "unit": "feet"},
+    {**RIGHT, "unit": 2},
+    {**RIGHT, "round": False},
+    {**RIGHT, "round": "true"},
+    {**RIGHT, "round": 1},
+    {**RIGHT, "points": [2, 1]},
+    {**RIGHT, "points": [1]},
+    {**RIGHT, "points": [1, "2"]},
+    {**RIGHT, "points": "1, 2"},
+    {**RIGHT, "style": {"colour": "green"}},
+    {**RIGHT, "style": {"colour": "red", "size": 1}},
+    {**RIGHT, "style": {}},
+    {**RIGHT, "more": 1},
+    {"Base": 10, "height": 5.0},
+]
+
+
+@pytest.mark.parametrize("arguments", NEAR, ids=json.dumps)
+def test_near_misses(arguments):
+    assert fault([Call("geo.area", arguments)], [ACCEPTED], [AREA]) is not None
+
+
+def test_calls_come_in_any_order_and_each_counts_once():
+    other = {"geo.area": {"base": [3], "height": [4.0]}}
+    one, two = Call("geo.area", RIGHT), Call("geo.area", {"base": 3, "height": 4.0})
+    assert fault([two, one], [ACCEPTED, other], [AREA]) is None
+    assert fault([one, one], [ACCEPTED, other], [AREA]) is not None
+    assert fault([one], [ACCEPTED, other], [AREA]) == "1 calls, 2 wanted"
+    assert fault([one, two, two], [ACCEPTED, other], [AREA]) is not None
+    assert fault([], [ACCEPTED], [AREA]) == fault(None, [ACCEPTED], [AREA]) == "no call"
+    assert fault([Call("area", RIGHT)], [ACCEPTED], [AREA]) == "area called, geo.area wanted"
+
+
+def test_the_matching_of_calls_is_not_greedy():
+    loose = {"geo.area": {"base": [1, 2], "height": [1.0]}}
+    tight = {"geo.area": {"base": [1], "height": [1.0]}}
+    calls = [Call("geo.area", {"base": 1, "height": 1.0}), Call("geo.area", {"base": 2, "height": 1.0})]
+    assert fault(calls, [loose, tight], [AREA]) is None
+
+
+def test_arguments_without_names_are_named_by_the_schema():
+    assert fault(strict_calls("geo.area(10, height=5.0)"), [ACCEPTED], [AREA]) is None
+    assert fault(strict_calls("geo.area(10, 5.0, 'm2', True, [1, 2], {}, 7)"), [ACCEPTED], [AREA]) is not None
+
+
+def test_identical_calls_are_identical_by_value():
+    gold = Call("geo.area", RIGHT)
+    assert same_call(Call("geo.area", {"height": 5, "base": 10}), gold, [AREA])
+    assert not same_call(Call("geo.area", {**RIGHT, "unit": "m2"}), gold, [AREA])
+    assert not same_call(Call("geo.area", {"base": 10, "height": "5.0"}), gold, [AREA]) and not same_call(
+        None, gold, []
+    )

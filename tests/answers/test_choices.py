@@ -1,0 +1,40 @@
+"""Letters of options."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.answers.choices import lenient_choice, strict_choice
+
+OPTIONS = ["saw", "rope", "a long nail", "knife"]
+
+
+@pytest.mark.parametrize(
+    ("text", "lenient", "strict"),
+    [
+        ("ANSWER: C", "C", "C"),
+        ("so\n**ANSWER: C**\n", "C", "C"),
+        ("answer: (c)", None, "C"),
+        ("The answer is C.", "C", None),
+        ("The correct answer is **(C)** a long nail", "C", None),
+        ("\\boxed{\\text{C}}", "C", None),
+        ("I think it is a long nail", "C", None),
+        ("C) a long nail", "C", None),
+        ("Option C is best. A is wrong", "C", None),
+        ("A is not right. It must be B", "B", None),
+        ("The answer is C because A and B fail", "C", None),
+        ("<think>A</think> Answer: D", "D", "D"),
+        ("ANSWER: E", None, None),
+        ("nothing", None, None),
+        ("", None, None),
+    ],
+)
+def test_a_letter_is_read_strictly_and_as_a_person_would(text, lenient, strict):
+    assert (lenient_choice(text, OPTIONS), strict_choice(text, len(OPTIONS))) == (lenient, strict)
+
+
+@given(st.text(), st.integers(2, 10))
+def test_any_text_is_read_without_an_error(text, n):
+    strict_choice(text, n), lenient_choice(text, [f"option {i}" for i in range(n)])
