@@ -1,4 +1,4 @@
-"""The benchmarks: each folder of evals/ with a benchmark.yaml is one, and its items come from a lab world."""
+"""The benchmarks: each folder of evals/ with a benchmark.yaml is one; its items come from a lab world or data sets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from pipeline import worlds
 from pipeline.errors import InputError, unknown
 from pipeline.paths import share
+from pipeline.set_items import SetItems, split_items
 from pipeline.types import Benchmark, ItemsKey, Strict
 from pipeline.validation import first_fault
 from pipeline.yaml_file import read_model
@@ -44,31 +45,53 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in share("evals").glob(f"*/{FILE}"))
 
 
+def tiny_names() -> list[str]:
+    """The lab's benchmarks among them: the miniatures, whose items are generated."""
+    return [name for name in names() if "world" in load_benchmark(name).items]
+
+
 def load_benchmark(name_or_folder: str | Path) -> Benchmark:
-    """A benchmark by name, or from a folder of the user's own.
+    """A benchmark by name, or from a folder of the user's own; `NAME:PART` takes one part of one that has parts.
 
     Raises InputError: unknown, or its file is wrong (naming file, line and key).
     """
-    folder = Path(name_or_folder)
-    if str(name_or_folder) in names():
-        folder = share("evals") / name_or_folder
+    name, _, part = str(name_or_folder).partition(":")
+    if not part or Path(name_or_folder).is_dir():
+        name, part = str(name_or_folder), ""
+    folder = Path(name)
+    if name in names():
+        folder = share("evals") / name
     elif not folder.is_dir():
-        raise unknown("benchmark", str(name_or_folder), names())
+        raise unknown("benchmark", name, names())
     benchmark = read_model(folder / FILE, Benchmark, folder=str(folder))
     if benchmark.name != folder.resolve().name:
         raise InputError(f"{folder / FILE}: name '{benchmark.name}' is not its folder's name: rename one of them")
-    _items_of(benchmark)
-    return benchmark
+    found = _items_of(benchmark)
+    return _part_of(benchmark, found, part) if part else benchmark
 
 
-def _items_of(benchmark: Benchmark) -> WorldItems:
+def _part_of(benchmark: Benchmark, found: WorldItems | SetItems, part: str) -> Benchmark:
+    """The benchmark with the items of one part only."""
+    if isinstance(found, WorldItems) or not found.parts:
+        raise InputError(f"benchmark '{benchmark.name}' has no parts: ask for it without ':{part}'")
+    if part not in found.sets:
+        raise unknown(f"part of {benchmark.name}", part, list(found.sets))
+    items = found.model_dump(mode="json", exclude_none=True)
+    for split in ("search", "final", "fewshot"):
+        if split in items:
+            items[split]["sets"] = [part]
+    return benchmark.model_copy(update={"name": f"{benchmark.name}:{part}", "items": items})
+
+
+def _items_of(benchmark: Benchmark) -> WorldItems | SetItems:
+    model: type[WorldItems] | type[SetItems] = SetItems if "sets" in benchmark.items else WorldItems
     try:
-        found = WorldItems.model_validate(benchmark.items)
+        found = model.model_validate(benchmark.items)
     except ValidationError as error:
-        place, message = first_fault(error, WorldItems, ("items",))
+        place, message = first_fault(error, model, ("items",))
         where = ".".join(map(str, place))
         raise InputError(f"{Path(benchmark.folder) / FILE}: {where}: {message}") from None
-    if found.world not in worlds.names():
+    if isinstance(found, WorldItems) and found.world not in worlds.names():
         raise InputError(
             f"{Path(benchmark.folder) / FILE}: items.world: {unknown('world', found.world, worlds.names())}"
         )
@@ -78,15 +101,18 @@ def _items_of(benchmark: Benchmark) -> WorldItems:
 def items(benchmark: Benchmark, split: Split, key: ItemsKey, limit: int | None = None) -> list[Item]:
     """The items of a split, the same for the same key; `limit` takes the first ones. Treat them as read-only.
 
-    The key's salt matters to `final` only. Few-shot items are as many as the benchmark's `few_shot`.
+    The key's salt matters to `final` items of a world only. Few-shot items are as many as the benchmark's `few_shot`.
     """
     if split not in SPLITS:
         raise unknown("split", split, list(SPLITS))
     if limit is not None and limit < 1:
         raise InputError(f"limit {limit}: must be at least 1")
     source = _items_of(benchmark)
-    n = benchmark.few_shot if split == "fewshot" else int(getattr(source, split))
+    n = benchmark.few_shot if split == "fewshot" else None
+    if isinstance(source, SetItems):
+        return split_items(benchmark.name, benchmark.folder, source, split, key.lab_seed, n)[:limit]
     salt = key.salt if split == "final" else ""
+    n = int(getattr(source, split)) if n is None else n
     return list(_world_items(source.world, split, n, key.lab_seed, salt))[:limit]
 
 
@@ -97,7 +123,10 @@ def _world_items(world: str, split: str, n: int, lab_seed: int, salt: str) -> tu
 
 def final_pool(benchmark: Benchmark, key: ItemsKey) -> list[Item]:
     """All reserved final items, selected or not: what no training data may hold. Treat them as read-only."""
-    return list(_world_pool(_items_of(benchmark).world, key.lab_seed))
+    source = _items_of(benchmark)
+    if isinstance(source, SetItems):
+        return split_items(benchmark.name, benchmark.folder, source, "final", key.lab_seed)
+    return list(_world_pool(source.world, key.lab_seed))
 
 
 @lru_cache(maxsize=8)

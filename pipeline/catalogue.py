@@ -18,6 +18,7 @@ from pydantic import Field
 from pipeline import rowfiles, worlds
 from pipeline.errors import DataError, InputError, unknown
 from pipeline.formats import to_messages
+from pipeline.hub import HubSet, hub_rows, local_copy
 from pipeline.kept import file_digest
 from pipeline.leaves import TOKEN_COLUMNS, leaves
 from pipeline.paths import share
@@ -56,15 +57,10 @@ class FileEntry(Entry):
     path: str
 
 
-class HubEntry(Entry):
-    """Rows of a Hub data set. A `revision` (a commit) makes a run repeatable; `rows` takes the first ones only."""
+class HubEntry(Entry, HubSet):
+    """Rows of a Hub data set, or of its local copy."""
 
     loader: Literal["hub"]
-    id: str
-    subset: str | None = None
-    split: str = "train"
-    revision: str | None = None
-    rows: int | None = Field(default=None, ge=1)
 
 
 LOADERS: dict[str, type[Entry]] = {"world": WorldEntry, "file": FileEntry, "hub": HubEntry}
@@ -139,7 +135,8 @@ def rows(name: str, key: ItemsKey) -> list[Row]:
     elif isinstance(source.entry, FileEntry):
         found = rowfiles.read_rows(source.entry.file.parent / source.entry.path)
     else:
-        found = _hub_rows(source.entry)
+        assert isinstance(source.entry, HubEntry)
+        found = hub_rows(source.entry.name, source.entry)
     renames = {old: new for new, old in source.entry.columns.items()}
     return (
         [{renames.get(column, column): value for column, value in row.items()} for row in found] if renames else found
@@ -149,24 +146,6 @@ def rows(name: str, key: ItemsKey) -> list[Row]:
 @lru_cache(maxsize=64)
 def _world_rows(world: str, lab_seed: int, index: int) -> tuple[Row, ...]:
     return tuple(worlds.get(world).source(lab_seed, index))
-
-
-def _hub_rows(entry: Entry) -> list[Row]:
-    import datasets  # a second to import, and only Hub sources need it
-
-    assert isinstance(entry, HubEntry)
-    split = entry.split if entry.rows is None else f"{entry.split}[:{entry.rows}]"
-    try:
-        found = datasets.load_dataset(entry.id, name=entry.subset, split=split, revision=entry.revision)
-    except Exception as error:  # the library's errors share no base: each means that the set cannot be read
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(
-            f"{entry.name}: the Hub data set {entry.id} cannot be read ({reason}): check its name, your connection "
-            "and, if it is gated, `hf auth login`"
-        ) from None
-    if not len(found):
-        raise DataError(f"{entry.name}: the Hub data set {entry.id} has no rows in split {split}")
-    return list(found)
 
 
 def stamp(name: str, key: ItemsKey) -> list[Any] | None:
@@ -179,6 +158,8 @@ def stamp(name: str, key: ItemsKey) -> list[Any] | None:
         path = entry.file.parent / entry.path
         return ["file", file_digest(path), entry.path, entry.columns] if path.is_file() else None
     assert isinstance(entry, HubEntry)
+    if (copy := local_copy(entry)) is not None:
+        return ["file", file_digest(copy), entry.rows, entry.columns] if copy.is_file() else None
     if entry.revision and re.fullmatch(r"[0-9a-f]{40}", entry.revision):  # a branch or tag may move
         return ["hub", entry.id, entry.subset, entry.split, entry.revision, entry.rows, entry.columns]
     return None

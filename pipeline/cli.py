@@ -15,6 +15,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import bench, lab, run
+from pipeline.commands.compare import compare
 from pipeline.commands.doctor import doctor
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.listing import list_kind
@@ -41,6 +42,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "step": run.step,
     "finish": run.finish,
     "evaluate": evaluate,
+    "compare": compare,
     "report": report,
     "rerun": rerun,
     "list": list_kind,

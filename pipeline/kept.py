@@ -18,9 +18,11 @@ CODE = (
     "catalogue.py",
     "data.py",
     "formats.py",
+    "hub.py",
     "leaves.py",
     "overlap.py",
     "rowfiles.py",
+    "set_items.py",
     "worlds/*.py",
 )
 

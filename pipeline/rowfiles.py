@@ -1,8 +1,9 @@
-"""Rows of data from a file: JSON, JSON Lines, CSV, TSV or Parquet. Each error is one line that says what and where."""
+"""Rows of data from a file: JSON, JSON Lines, CSV, TSV (gzipped or not) or Parquet. An error says what and where."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from collections.abc import Callable
@@ -17,7 +18,8 @@ _LONGEST_CELL = 2**31 - 1  # csv's own limit of 131,072 characters is shorter th
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of a data file, by its suffix. Raises DataError: missing, empty, not UTF-8, broken (with the line)."""
-    reader = READERS.get(path.suffix.lower())
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    reader = READERS.get(suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: cannot read '{path.suffix}' files: use one of {', '.join(sorted(READERS))}")
     if not path.is_file():
@@ -30,6 +32,11 @@ def read_rows(path: Path) -> list[Row]:
 
 def _text(path: Path) -> str:
     data = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError) as error:
+            raise DataError(f"{path}: not a whole gzip file ({error}): copy it anew") from None
     try:
         return data.decode("utf-8-sig")  # spreadsheets put a byte order mark first
     except UnicodeDecodeError as error:

@@ -230,6 +230,9 @@ class Request(Record):
     temperature: float = 0.0
     top_p: float = 1.0
     n: int = 1
+    benchmark: str = ""  # what it belongs to and which item it asks, for engines that look answers up
+    item: str = ""
+    index: int = -1  # of the item among its split's
 
 
 class Completion(Record):

@@ -67,7 +67,7 @@ def _fault(call: Call, accepted: Accepted, functions: Sequence[Schema]) -> str |
         return f"{call.name} called, {name} wanted"
     if call.positional:
         return f"{name}: {len(call.positional)} arguments without a name"
-    schema = next((each["parameters"] for each in functions if each["name"] == name), {})
+    schema: Mapping[str, Any] = next((each["parameters"] for each in functions if each["name"] == name), {})
     properties = schema.get("properties", {})
     for parameter in schema.get("required", ()):
         if parameter not in call.arguments:

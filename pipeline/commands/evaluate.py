@@ -11,6 +11,7 @@ import typer
 from pipeline import console
 from pipeline.commands import options
 
+RECORDED = "recorded"
 Split = Literal["search", "final"]
 Rows = dict[str, list[dict[str, Any]]]  # per-item results by what they are of: model, base, instruct
 
@@ -40,17 +41,24 @@ def evaluate(
 
     if (base is None) != (instruct is None):
         raise InputError("--base and --instruct: the fraction needs both; give both or neither")
-    names = options.benchmarks(benchmark)
+    names = options.benchmarks(benchmark, model)
     named = {"model": model, "base": base, "instruct": instruct}
     wanted = {role: name for role, name in named.items() if name is not None}
-    for name in wanted.values():
-        models.check(name)
+    engine, _, file = engine.partition(":")  # recorded:FILE
     options.plugin("engines", engine, "--engine")
+    looked_up = {"model"} if engine == RECORDED else set()  # MODEL is then a label
+    for role, name in wanted.items():
+        if role not in looked_up:
+            models.check(name)
     folder = options.new_folder(out, f"evaluation-{Path(model).name}")
     progress = console.Progress()
     with console.stdout_kept_clean():
-        folders = {role: models.resolve(name, lab_seed, progress) for role, name in wanted.items()}
-        found = evaluate_all(names, folders, split, lab_seed, limit, engine, progress)
+        folders = {
+            role: Path(name) if role in looked_up else models.resolve(name, lab_seed, progress)
+            for role, name in wanted.items()
+        }
+        engines = {role: (engine, {"file": file}) if role in looked_up else (_plain(engine), {}) for role in wanted}
+        found = evaluate_all(names, folders, split, lab_seed, limit, engines, progress)
         path = write_items(folder, found, private=split == "final")
     document = summary(model, found, path)
     if as_json:
@@ -59,9 +67,14 @@ def evaluate(
         print(as_text(document))
 
 
+def _plain(engine: str) -> str:
+    """The engine for models that are scored beside recorded answers."""
+    return "hf" if engine == RECORDED else engine
+
+
 def evaluate_all(
-    names: list[str], folders: dict[str, Path], split: Split, lab_seed: int, limit: int | None, engine: str,
-    progress: Callable[..., None],
+    names: list[str], folders: dict[str, Path], split: Split, lab_seed: int, limit: int | None,
+    engines: dict[str, tuple[str, dict[str, Any]]], progress: Callable[..., None],
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """An `Evaluation` by benchmark and role."""
     from pipeline import benchmarks, evaluate, machine
@@ -78,7 +91,8 @@ def evaluate_all(
         items = benchmarks.items(benchmark, split, key, limit)
         for role, folder in folders.items():
             progress(f"{benchmark.name}: scoring {role} on {len(items)} {split} items")
-            scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine)
+            engine, chosen = engines[role]
+            scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine, **chosen)
             found.setdefault(benchmark.name, {})[role] = scored
     progress("done")
     return found

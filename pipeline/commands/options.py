@@ -49,24 +49,34 @@ def added_seconds(text: str) -> float:
     return seconds(text[1:])
 
 
-def split(values: list[str], kind: str, option: str, known: list[str]) -> list[str]:
-    """The names in options such as `--benchmark a,b --benchmark c`, each once, in order; `all` stands for `known`."""
+def split(
+    values: list[str], kind: str, option: str, known: list[str], everything: list[str] | None = None
+) -> list[str]:
+    """The names in options such as `--benchmark a,b --benchmark c`, each once, in order.
+
+    `all` stands for `everything`, or all that are known; `NAME:PART` is known if NAME is.
+    """
     names: list[str] = []
     for name in (part.strip() for value in values for part in value.split(",")):
         if not name:
             raise InputError(f"{option}: an empty name; known are {', '.join(known)}")
-        names.extend(known if name == "all" else [name])
+        names.extend((everything or known) if name == "all" else [name])
     for name in names:
-        if name not in known and not Path(name).is_dir():
+        if name.partition(":")[0] not in known and not Path(name).is_dir():
             raise unknown(kind, name, known)
     return list(dict.fromkeys(names))
 
 
-def benchmarks(values: list[str]) -> list[str]:
-    """The benchmarks asked for: names in evals/ or folders, checked to be loadable."""
+def benchmarks(values: list[str], model: str = "lab/") -> list[str]:
+    """The benchmarks asked for: names in evals/ or folders, checked to be loadable.
+
+    `all` are the miniatures for a lab model, and the others for any other one.
+    """
     from pipeline import benchmarks as shelf
 
-    names = split(values, "benchmark", "--benchmark", shelf.names())
+    tiny = shelf.tiny_names() if "all" in ",".join(values) else []
+    everything = tiny if model.startswith("lab/") else [name for name in shelf.names() if name not in tiny]
+    names = split(values, "benchmark", "--benchmark", shelf.names(), everything)
     for name in names:
         shelf.load_benchmark(name)
     return names

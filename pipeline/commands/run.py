@@ -90,7 +90,7 @@ def search(
         if not value:
             raise InputError(f"{option} is missing; see `posttrain search --help`, or go on with --resume DIR")
     assert model is not None and benchmark is not None and budget is not None
-    _run_all([_asked(model, each, budget, **given) for each in options.benchmarks(benchmark)], out, as_json)
+    _run_all([_asked(model, each, budget, **given) for each in options.benchmarks(benchmark, model)], out, as_json)
 
 
 def open_run(
@@ -115,7 +115,7 @@ def open_run(
     from pipeline import asking
     from pipeline.session import Session
 
-    names = options.benchmarks([benchmark])
+    names = options.benchmarks([benchmark], model)
     if len(names) != 1:
         raise InputError(f"--benchmark {benchmark}: a run has one benchmark; open one run for each")
     asked = _asked(

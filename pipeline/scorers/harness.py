@@ -34,7 +34,7 @@ def score(
         raise InputError(f"benchmark '{benchmark.name}': {few_shot} examples are asked for, {len(shots)} there")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of what is meant to be so here
     task = _load(benchmark, items, few_shot, shots)
-    adapter = EngineLM(engine, benchmark.max_tokens)
+    adapter = EngineLM(engine, benchmark, [str(item["id"]) for item in items])
     found = evaluator.evaluate(
         lm=adapter,
         task_dict={"tasks": {task.task_name: task}},
@@ -78,10 +78,9 @@ class EngineLM(LM):
     CHAT = "\x00chat:"
     tokenizer_name = "posttrain"
 
-    def __init__(self, engine: Engine, max_tokens: int) -> None:
+    def __init__(self, engine: Engine, benchmark: Benchmark, ids: Sequence[str]) -> None:
         super().__init__()
-        self.engine = engine
-        self.max_tokens = max_tokens
+        self.engine, self.benchmark, self.ids = engine, benchmark, ids
         self.completions: dict[int, Completion] = {}  # by lm-eval's document number
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
@@ -90,13 +89,15 @@ class EngineLM(LM):
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """One answer per request; how it ended is kept in `completions`."""
-        answers = self.engine.generate([self._request(*request.args) for request in requests])
+        answers = self.engine.generate(
+            [self._request(request.args[0], request.args[1], request.doc_id) for request in requests]
+        )
         for request, completions in zip(requests, answers, strict=True):
             assert request.doc_id is not None
             self.completions[request.doc_id] = completions[0]
         return [completions[0].text for completions in answers]
 
-    def _request(self, context: str, settings: dict[str, Any]) -> Request:
+    def _request(self, context: str, settings: dict[str, Any], number: int | None = None) -> Request:
         until = settings["until"]
         form: dict[str, Any] = (
             {"messages": json.loads(context[len(self.CHAT) :])} if context.startswith(self.CHAT) else {"text": context}
@@ -104,9 +105,12 @@ class EngineLM(LM):
         return Request(
             **form,
             until=(until,) if isinstance(until, str) else tuple(until),
-            max_tokens=self.max_tokens,
+            max_tokens=self.benchmark.max_tokens,
             temperature=settings.get("temperature", 0.0) if settings.get("do_sample") else 0.0,
             top_p=settings.get("top_p", 1.0),
+            benchmark=self.benchmark.name,
+            item=self.ids[number] if number is not None else "",
+            index=number if number is not None else -1,
         )
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:

@@ -40,7 +40,7 @@ def test_each_item_is_asked_as_one_chat_turn_and_gets_its_own_result(name):
     benchmark = benchmarks.load_benchmark(name)
     items = benchmarks.items(benchmark, "search", KEY, 20)
     answers = right_answers(name, items)
-    answers[3] = "AB"["A" == items[3]["answer"]] if name == "tiny_gpqa" else "no idea"  # without a letter: a guess
+    answers[3] = "AB"[items[3]["answer"] == "A"] if name == "tiny_gpqa" else "no idea"  # without a letter: a guess
     engine = Scripted(answers)
     results = harness.score(engine, benchmark, items)
     assert [request.messages for request in engine.asked] == [
@@ -126,7 +126,7 @@ def test_the_task_runs_without_this_project_too_on_search_items_of_its_own():
 def test_likelihoods_are_passed_through():
     from lm_eval.api.instance import Instance
 
-    adapter = harness.EngineLM(Scripted([]), max_tokens=5)
+    adapter = harness.EngineLM(Scripted([]), benchmarks.load_benchmark("tiny_gsm8k"), [])
     request = Instance("loglikelihood", doc={}, arguments=("2 + 2 =", " 4"), idx=0)
     assert adapter.loglikelihood([request]) == [(-1.0, True)]
     with pytest.raises(NotImplementedError):

@@ -1,0 +1,145 @@
+"""Items of a benchmark that come from data sets: which rows are search, final and few-shot items, and what they ask.
+
+`utils.py` beside the benchmark's task makes an item of a row: `item(row, number, seed)` returns at least `id`,
+`question` and `answer`. Search and final items are disjoint: they come from different sets, or a hash of the
+question puts it on one side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.errors import DataError, InputError
+from pipeline.hub import HubSet, hub_rows, local_copy
+from pipeline.types import Strict
+
+Item = dict[str, Any]
+MakeItem = Callable[[dict[str, Any], int, int], Item]
+
+
+class KeyFile(Strict):
+    """A second file of the same data set that holds the answers, joined by the column `id`."""
+
+    data_file: str
+    copy_file: str
+
+
+class ItemSet(HubSet):
+    """A data set of items, and where its answers lie if they are apart."""
+
+    split: str = "test"
+    key: KeyFile | None = None
+
+    def answers(self) -> HubSet | None:
+        """The data set of the answers."""
+        return self.model_copy(update=self.key.model_dump()) if self.key else None
+
+
+class SplitOf(Strict):
+    """The items of some sets whose hash lies in [begin, end) of the unit interval; `n` takes the first ones of them.
+
+    `shuffled` orders them by their hash: the first n are then a sample.
+    """
+
+    sets: tuple[str, ...]
+    begin: float = Field(default=0.0, ge=0.0, lt=1.0)
+    end: float = Field(default=1.0, gt=0.0, le=1.0)
+    n: int | None = Field(default=None, ge=1)
+    shuffled: bool = False
+
+
+class SetItems(Strict):
+    """The `items` of a benchmark.yaml: named data sets, and what each split takes of them.
+
+    With `parts` every set is a part that can be asked for alone, as in `bfcl_ast:simple_python`.
+    """
+
+    sets: dict[str, ItemSet]
+    search: SplitOf
+    final: SplitOf
+    fewshot: SplitOf | None = None
+    parts: bool = False
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        for split in (self.search, self.final, self.fewshot):
+            for name in split.sets if split else ():
+                if name not in self.sets:
+                    raise ValueError(f"set '{name}' is not among sets: {', '.join(self.sets)}")
+        shared = set(self.search.sets) & set(self.final.sets)
+        if shared and self.search.begin < self.final.end and self.final.begin < self.search.end:
+            raise ValueError(
+                f"search and final overlap in {', '.join(sorted(shared))}: give them disjoint begin and end"
+            )
+        return self
+
+
+def split_items(
+    who: str, folder: str, found: SetItems, split: str, seed: int, n: int | None = None, whole_test: bool = False
+) -> list[Item]:
+    """The items of `search`, `final` or `fewshot`; `n` takes the first ones.
+
+    `whole_test` takes all items of the final sets for both. Raises DataError: a data set cannot be read.
+    """
+    wanted: SplitOf | None = getattr(found, split)
+    if wanted is None:
+        return []
+    if whole_test and split != "fewshot":
+        wanted = SplitOf(sets=found.final.sets)
+    made = [
+        _items(who, folder, name, found.sets[name].model_dump_json(), seed, _copies(found.sets[name]))
+        for name in wanted.sets
+    ]
+    items = [item for some in made for item in some if wanted.begin <= place(item) < wanted.end]
+    if wanted.shuffled:
+        items = sorted(items, key=place)
+    return items[: min(n or len(items), wanted.n or len(items))]
+
+
+def place(item: Item) -> float:
+    """Where in [0, 1) an item stands, by a hash of what it asks: rows that are added move no others."""
+    asked = item.get("about") or item["question"]
+    text = asked if isinstance(asked, str) else repr(asked)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
+def _copies(wanted: ItemSet) -> tuple[str, ...]:
+    """The local copies that are read: items that are kept must not outlive a change of POSTTRAIN_DATA_ROOT."""
+    copies = [local_copy(each) for each in (wanted, wanted.answers()) if each is not None]
+    return tuple(str(copy) for copy in copies if copy is not None)
+
+
+@lru_cache(maxsize=32)
+def _items(who: str, folder: str, name: str, spec: str, seed: int, copies: tuple[str, ...]) -> tuple[Item, ...]:
+    wanted = ItemSet.model_validate_json(spec)
+    rows = hub_rows(f"benchmark '{who}'", wanted)
+    if (key := wanted.answers()) is not None:
+        answers = {row["id"]: row for row in hub_rows(f"benchmark '{who}'", key)}
+        missing = [str(row["id"]) for row in rows if row["id"] not in answers]
+        if missing:
+            raise DataError(f"benchmark '{who}': no answers to {', '.join(missing[:3])} in {key.data_file}")
+        rows = [{**answers[row["id"]], **row} for row in rows]
+    make: MakeItem = utils(folder).item
+    return tuple({**make(row, number, seed), "set": name} for number, row in enumerate(rows))
+
+
+@lru_cache(maxsize=32)
+def utils(folder: str) -> ModuleType:
+    """The `utils.py` beside a benchmark's task, as lm-eval finds it: by its place."""
+    path = Path(folder) / "utils.py"
+    spec = importlib.util.spec_from_file_location(f"posttrain_evals_{path.parent.name}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise InputError(f"{path}: missing: a benchmark from data sets needs it to make items of rows")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, "item", None)):
+        raise InputError(f"{path}: has no function item(row, number, seed)")
+    return module
