@@ -233,7 +233,7 @@ def test_an_item_with_one_word_changed_is_not_accused(question, name, data):
 # ---------------------------------------------------------------- the real sources
 
 
-@pytest.mark.parametrize("name", benchmarks.names())
+@pytest.mark.parametrize("name", benchmarks.tiny_names())
 def test_of_the_shipped_sources_only_the_last_holds_final_items(name):
     benchmark, key = benchmarks.load_benchmark(name), ItemsKey(lab_seed=3)
     pool = benchmarks.final_pool(benchmark, key)
