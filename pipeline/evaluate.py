@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline import benchmarks, plugins
+from pipeline import benchmarks, plugins, sandbox
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob
 from pipeline.paths import read_json, write_json, write_jsonl
 from pipeline.types import Benchmark, Cost, ItemsKey, Record, Score
@@ -52,6 +52,8 @@ def evaluate(
 
     `few_shot` uses the benchmark's raw text form after so many examples, drawn by `key`. Raises InputError.
     """
+    if benchmark.runs_code:
+        sandbox.how()  # better refused before anything is generated
     begun = time.perf_counter()
     shots = benchmarks.items(benchmark, "fewshot", key or ItemsKey(), few_shot) if few_shot else []
     opened = plugins.entry("engines", engine)(str(model_path), **options)

@@ -74,26 +74,19 @@ class SetItems(Strict):
             for name in split.sets if split else ():
                 if name not in self.sets:
                     raise ValueError(f"set '{name}' is not among sets: {', '.join(self.sets)}")
-        shared = set(self.search.sets) & set(self.final.sets)
-        if shared and self.search.begin < self.final.end and self.final.begin < self.search.end:
-            raise ValueError(
-                f"search and final overlap in {', '.join(sorted(shared))}: give them disjoint begin and end"
-            )
+        for name, split in (("search", self.search), ("fewshot", self.fewshot)):
+            shared = set(split.sets) & set(self.final.sets) if split else set()
+            if split and shared and split.begin < self.final.end and self.final.begin < split.end:
+                where = ", ".join(sorted(shared))
+                raise ValueError(f"{name} and final overlap in {where}: give them disjoint begin and end")
         return self
 
 
-def split_items(
-    who: str, folder: str, found: SetItems, split: str, seed: int, n: int | None = None, whole_test: bool = False
-) -> list[Item]:
-    """The items of `search`, `final` or `fewshot`; `n` takes the first ones.
-
-    `whole_test` takes all items of the final sets for both. Raises DataError: a data set cannot be read.
-    """
+def split_items(who: str, folder: str, found: SetItems, split: str, seed: int, n: int | None = None) -> list[Item]:
+    """The items of `search`, `final` or `fewshot`; `n` takes the first ones. Raises DataError: a set cannot be read."""
     wanted: SplitOf | None = getattr(found, split)
     if wanted is None:
         return []
-    if whole_test and split != "fewshot":
-        wanted = SplitOf(sets=found.final.sets)
     made = [
         _items(who, folder, name, found.sets[name].model_dump_json(), seed, _copies(found.sets[name]))
         for name in wanted.sets

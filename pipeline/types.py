@@ -192,6 +192,7 @@ class Benchmark(Strict):
     recipe: str  # default recipe in recipes/
     few_shot: int = 4
     max_tokens: int = 128
+    runs_code: bool = False  # answers are executed: only where there is a sandbox
     anchors: dict[str, Any] = {}
     folder: str = ""
 

@@ -1,55 +1,25 @@
-"""The improvement fraction: golden numbers, properties, coverage, and PostTrainBench's published averages."""
+"""The improvement fraction of one run: golden numbers, properties, coverage."""
 
-import json
 import time
-from dataclasses import replace
 from pathlib import Path
-from statistics import NormalDist
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
 from pipeline.gain import (
-    Cell,
-    cell_weights,
     fraction,
     fraction_of_scores,
     gain_points,
-    lift,
-    matrix_fraction,
     resample,
-    weighted_average,
 )
+from tests.item_scores import answers, clear, triples
 
 ROOT = Path(__file__).parents[1]
 FAST = 500  # resamples where only a property is looked at
 PROPERTY = settings(max_examples=60, deadline=None)
-
-
-def answers(rng, n, *rates, shared=0.5):
-    """0/1 items at the given rates, correlated between models by a shared difficulty."""
-    difficulty = rng.standard_normal(n) * shared**0.5
-    noise = rng.standard_normal((len(rates), n)) * (1 - shared) ** 0.5
-    cuts = [NormalDist().inv_cdf(rate) for rate in rates]
-    return [(difficulty + row < cut).astype(float) for row, cut in zip(noise, cuts, strict=True)]
-
-
-@st.composite
-def triples(draw, graded=True):
-    """Best, base and instruct on the same items, 0/1 or graded, anything from one item on."""
-    n = draw(st.integers(1, 60))
-    score = st.floats(0, 1, width=16) if graded and draw(st.booleans()) else st.sampled_from([0.0, 1.0])
-    return [np.array(draw(st.lists(score, min_size=n, max_size=n))) for _ in range(3)]
-
-
-def clear(n=50):
-    """A base at 0.1 and an instruct model at 0.9: a gap that is beyond noise."""
-    items = np.arange(n)
-    return (items < 0.1 * n).astype(float), (items < 0.9 * n).astype(float)
 
 
 # ---------------------------------------------------------------- golden numbers
@@ -247,115 +217,3 @@ def test_scores_without_items_give_a_wider_interval_than_paired_items():
 def test_items_that_do_not_pair_are_an_error_that_names_them(scores, said):
     with pytest.raises(InputError, match=said):
         fraction(*scores)
-
-
-# ---------------------------------------------------------------- several benchmarks and models
-
-
-def cells(seed=0, flagged=False):
-    rng = np.random.default_rng(seed)
-    made = []
-    for model in ("qwen3", "gemma3"):
-        for benchmark, rates in (("gsm8k", (0.8, 0.02, 0.9, 0.2)), ("gpqamain", (0.4, 0.1, 0.7, 0.2))):
-            best, base, instruct, few = answers(rng, 400, *rates)
-            made.append(Cell(model, benchmark, best, base, instruct, few, flagged and benchmark == "gsm8k"))
-    return made
-
-
-WEIGHTS = {"gsm8k": 1.0, "gpqamain": 3.0, "aime2025": 5.0}
-
-
-def mean_scores(made, role):
-    table = {}
-    for cell in made:
-        table.setdefault(cell.model, {})[cell.benchmark] = float(np.mean(getattr(cell, role)))
-    return table
-
-
-def test_the_matrix_averages_scores_first_and_then_takes_the_ratio():
-    made = cells()
-    best, base, instruct = (weighted_average(mean_scores(made, role), WEIGHTS) for role in ("best", "base", "instruct"))
-    found = matrix_fraction(made, WEIGHTS).interval
-    assert found.value == pytest.approx((best - base) / (instruct - base))
-    assert found.low < found.value < found.high
-    ratios = [fraction(c.best, c.base, c.instruct).interval.value for c in made]
-    assert abs(found.value - np.mean(ratios)) > 0.02
-
-
-def test_a_matrix_of_one_cell_is_that_cell():
-    cell = cells()[0]
-    alone = fraction(cell.best, cell.base, cell.instruct).interval
-    found = matrix_fraction([cell], WEIGHTS).interval
-    assert (found.value, found.low, found.high) == pytest.approx((alone.value, alone.low, alone.high), abs=1e-12)
-
-
-def test_a_matrix_is_known_better_than_its_cells():
-    widths = [i.high - i.low for i in (matrix_fraction([cell], WEIGHTS).interval for cell in cells())]
-    whole = matrix_fraction(cells(), WEIGHTS).interval
-    assert whole.high - whole.low < max(widths)
-
-
-def test_the_order_of_cells_does_not_matter_and_few_shot_is_the_second_denominator():
-    made = cells()
-    assert matrix_fraction(made, WEIGHTS) == matrix_fraction(made[::-1], WEIGHTS)
-    few = matrix_fraction(made, WEIGHTS, over="few_shot").interval
-    assert few.value < matrix_fraction(made, WEIGHTS).interval.value
-
-
-def test_a_flagged_cell_counts_as_its_base():
-    found = matrix_fraction(cells(flagged=True), WEIGHTS)
-    made = [
-        Cell(c.model, c.benchmark, c.base if c.flagged else c.best, c.base, c.instruct) for c in cells(flagged=True)
-    ]
-    assert found.interval.value == pytest.approx(matrix_fraction(made, WEIGHTS).interval.value)
-    assert found.raw == matrix_fraction(cells(), WEIGHTS).interval
-    assert found.interval.value < found.raw.value
-
-
-def test_weights_are_renormalised_over_the_benchmarks_present_and_spread_over_their_models():
-    share = cell_weights([("a", "gsm8k"), ("b", "gsm8k"), ("a", "gpqamain")], WEIGHTS)
-    assert share == {("a", "gsm8k"): 0.125, ("b", "gsm8k"): 0.125, ("a", "gpqamain"): 0.75}
-
-
-def test_a_matrix_that_cannot_be_averaged_is_refused():
-    with pytest.raises(InputError, match="no weight for gsm8k"):
-        matrix_fraction(cells(), {"gpqamain": 1.0})
-    with pytest.raises(InputError, match="appear twice"):
-        matrix_fraction([*cells(), cells()[0]], WEIGHTS)
-    with pytest.raises(InputError, match="no few-shot base score"):
-        matrix_fraction([replace(cells()[0], few_shot=None)], WEIGHTS, over="few_shot")
-
-
-def test_the_lift_over_another_agent_is_paired_by_seed_with_students_t():
-    found = lift([0.9, 0.8, 0.85], [0.6, 0.4, 0.6])
-    assert found.value == pytest.approx(0.95 / 3)
-    assert found.high - found.value == pytest.approx(4.3027 * np.std([0.3, 0.4, 0.25], ddof=1) / 3**0.5, rel=1e-4)
-    assert lift([0.9], [0.6]) is None
-
-
-# ---------------------------------------------------------------- PostTrainBench
-
-
-def test_the_shipped_anchors_give_the_published_averages():
-    for protocol in sorted((ROOT / "evals" / "protocols").glob("*.yaml")):
-        shipped = yaml.safe_load(protocol.read_text())
-        assert sum(shipped["weights"].values()) == pytest.approx(1.0)
-        for role, scores in shipped["anchors"].items():
-            assert round(weighted_average(scores, shipped["weights"]), 1) == shipped["averages"][role]
-
-
-def test_the_published_averages_and_the_fraction_of_the_best_agent_are_recomputed():
-    reference = ROOT.parent / "shared" / "reference" / "posttrainbench.json"
-    if not reference.is_file():
-        pytest.skip("shared/reference/posttrainbench.json does not lie beside this checkout")
-    published = json.loads(reference.read_text())
-    weights = published["weights"]
-    rows = ["human", "opus-4.6", "gemini-3.1-pro", "gpt-5.2", "base-model-fewshot", "base-model"]
-    averages = [weighted_average(published["scores"][row]["values"], weights) for row in rows]
-    assert [round(average, 1) for average in averages] == [51.1, 23.2, 21.6, 21.4, 18.1, 7.5]
-    human, best, _, _, few_shot, base = averages
-    assert round((best - base) / (human - base), 2) == 0.36
-    assert round((few_shot - base) / (human - base), 2) == 0.24
-    assert round((best - few_shot) / (human - few_shot), 2) == 0.15
-    shipped = yaml.safe_load((ROOT / "evals/protocols/posttrainbench-v1.yaml").read_text())
-    assert shipped["weights"] == weights

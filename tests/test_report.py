@@ -1,104 +1,24 @@
-"""Reports of finished, unfinished, flagged and damaged runs, of a matrix and of a comparison, in every format."""
+"""Reports of finished, unfinished, flagged and damaged runs, in every format."""
 
 import json
 import re
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline import gain, report
 from pipeline.errors import InputError, LedgerError
-from pipeline.ledger import Ledger
-from pipeline.paths import write_json, write_jsonl
 from pipeline.reporting.blocks import Page, Table
 from pipeline.reporting.plain import WIDTH, to_text
-from pipeline.types import Cost, DataRef, Outcome, Proposal, Recipe, Score, Stage, Trial, Verdict
+from pipeline.types import Verdict
+from tests.made_runs import RIGHT, Made, N, finished
 
 SCHEMA_KEYS = {
     "schema", "model", "benchmark", "metric", "agent", "seed", "protocol", "fraction", "fraction_why",
     "fraction_over_few_shot", "gain_points", "scores", "trials", "best_trial", "noise_floor", "controls", "spend",
     "verdicts", "flagged", "sealed", "final_looks",
 }  # fmt: skip
-N = 500
-RIGHT = {"base": 10, "base_few_shot": 60, "instruct": 485, "best": 425}
-START = 1_800_000_000.0
-RECIPE = Recipe(
-    model="lab/qwen3-base",
-    stages=(Stage(data=(DataRef(name="maths_3", weight=3.0), DataRef(name="maths_1")), params={"tokens": 400_000}),),
-)
-
-
-def score(right, n=N, role="final"):
-    value = right / n
-    stderr = (value * (1 - value) / (n - 1)) ** 0.5
-    return Score(benchmark="tiny_gsm8k", metric="exact answer", value=value, stderr=stderr, n=n, role=role,
-                 lenient=min(1.0, value + 0.01), stops=0.99)  # fmt: skip
-
-
-class Made:
-    """A run folder in the making: the same calls that a session makes, at chosen times."""
-
-    def __init__(self, folder: Path, **asked):
-        self.folder, self.ledger = folder, Ledger(folder / "ledger.jsonl")
-        request = {"model": "lab/qwen3-base", "instruct": "lab/qwen3", "benchmark": "tiny_gsm8k", "agent": "asha",
-                   "seed": 3, "budget": {"seconds": 120.0}, "slots": 1, "lab_seed": 0} | asked  # fmt: skip
-        write_json(folder / "run.json", {"schema": 1, "request": request, "metric": "exact answer"})
-
-    def note(self, name, at=0.0, **fields):
-        self.ledger.append("note", note=name, at=START + at, **fields)
-
-    def clock(self, state, at):
-        self.note("clock", at, state=state)
-
-    def trial(self, name, right, at, state="scored", error=None, labels=(), kind="recipe", verdicts=()):
-        trial = Trial(id=name, kind=kind, recipe=RECIPE, proposal=Proposal(author="asha"), verdicts=verdicts)
-        self.ledger.append("started", trial=trial, at=START + at - 10)
-        if state == "pending":
-            return
-        scores = (score(right, 300, "search"),) if state == "scored" else ()
-        cost = Cost(seconds=9.5, train_seconds=8.0, eval_seconds=1.0)
-        outcome = Outcome(scores=scores, cost=cost, error=error, labels=labels, fidelity=0.5, tokens=200_000)
-        self.ledger.append("finished", trial=name, state=state, outcome=outcome, at=START + at)
-
-    def final(self, role, right=None, items=None, look=1, n=N):
-        right = RIGHT[role] if right is None else right
-        items = [float(number < right) for number in range(n)] if items is None else items
-        place = f"sealed/final-{look}/{role}/items.jsonl"
-        write_jsonl(self.folder / place, [
-            {"id": f"f{number}", "strict": value, "lenient": value, "response": "#### 4", "stopped": True}
-            for number, value in enumerate(items)
-        ])  # fmt: skip
-        self.ledger.append("scored", model=role, score=score(right, n), items=place, look=look)
-
-    def choose(self, trial, unresolved=False):
-        self.ledger.append("chosen", trial=trial, why="best of 3 by search score", unresolved=unresolved)
-
-
-def finished(folder, flagged=False, best=None, **asked):
-    """A whole run: anchors, five trials of every fate, a pause outside the budget, a choice, final scores, guards."""
-    made = Made(folder, **asked)
-    made.note("outside", what="lab", seconds=212.5)
-    made.trial("base", 6, 0, kind="anchor")
-    made.clock("runs", 0)
-    made.trial("t001", 90, 20)
-    made.trial("t002", 0, 32, state="failed", error="loss is NaN after 30 steps")
-    made.clock("pauses", 40)
-    made.note("outside", 45, what="base", seconds=5.0)
-    made.clock("runs", 45)
-    made.trial("t003", 240, 65)
-    made.trial("t004", 270, 95, labels=("does not stop",))
-    made.trial("t005", 0, 96, state="rejected", verdicts=(Verdict(guard="bounds", ok=False, reason="rank 9000"),))
-    made.trial("t006", 252, 115)
-    made.clock("stops", 125)
-    made.note("search_ended", 125, why="the budget is spent")
-    made.choose("t006")
-    for role in RIGHT:
-        made.final(role, best if role == "best" else None)
-    made.note("verdict", 130, verdict=Verdict(guard="bounds", ok=True))
-    made.note("verdict", 130, verdict=Verdict(guard="contamination", ok=not flagged, reason="3 final items in maths_9"))
-    return made
 
 
 # ---------------------------------------------------------------- one run, as data
@@ -362,75 +282,3 @@ def test_writing_leaves_three_files_and_the_same_again(tmp_path):
     assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(first))
     assert (tmp_path / "report.md").is_file() and (tmp_path / "report.html").is_file()
     assert report.write_report(tmp_path) == first
-
-
-# ---------------------------------------------------------------- several runs
-
-
-def matrix(folder):
-    cells = []
-    for model, best in (("lab/qwen3-base", 425), ("lab/gemma3-base", 300)):
-        for benchmark in ("gsm8k", "gpqamain"):
-            name = f"{model.split('/')[1]}-{benchmark}"
-            finished(folder / name, best=best, model=model, benchmark=benchmark)
-            cells.append({"family": model, "benchmark": benchmark, "folder": name})
-    return cells
-
-
-def test_a_matrix_has_a_grid_and_the_fraction_of_its_averages(tmp_path):
-    write_json(tmp_path / "matrix.json", {"cells": matrix(tmp_path), "weights": {"gsm8k": 1.0, "gpqamain": 3.0}})
-    found = report.document(tmp_path)
-    assert found["kind"] == "matrix" and len(found["cells"]) == 4 and found["missing"] == []
-    assert found["scores"]["best"] == pytest.approx((0.85 + 0.6) / 2)
-    assert found["fraction"]["value"] == pytest.approx((0.725 - 0.02) / 0.95)
-    assert found["fraction"]["low"] < found["fraction"]["value"] < found["fraction"]["high"]
-    text = report.to_text(tmp_path)
-    assert "Fraction by model and benchmark" in text and "0.750" in text and "0.742 [" in text
-    assert "no missing" not in text and all(len(line) <= WIDTH for line in text.splitlines()[1:])
-    assert "<svg" in report.to_html(tmp_path) and "| weight |" in report.to_markdown(tmp_path)
-    assert report.write_report(tmp_path) == found
-
-
-def test_a_matrix_with_a_flagged_and_an_unfinished_cell_says_so(tmp_path):
-    cells = matrix(tmp_path)
-    finished(tmp_path / "flagged", flagged=True, model="lab/smollm3-base", benchmark="gsm8k")
-    Made(tmp_path / "open", model="lab/smollm3-base", benchmark="gpqamain")
-    cells += [{"folder": "flagged"}, {"folder": "open"}, {"folder": "never"}]
-    write_json(tmp_path / "matrix.json", {"cells": cells, "weights": {"gsm8k": 1.0, "gpqamain": 3.0}})
-    found = report.document(tmp_path)
-    assert {row["folder"] for row in found["missing"]} == {"open", "never"}
-    assert found["raw_fraction"]["value"] > found["fraction"]["value"]
-    text = report.to_text(tmp_path)
-    assert "Incomplete" in text and "never (not started)" in text and "FLAGGED" in text
-
-
-def test_an_empty_matrix_is_a_report_and_a_broken_one_an_error(tmp_path):
-    write_json(tmp_path / "matrix.json", {"cells": [{"folder": "never"}]})
-    assert report.document(tmp_path)["fraction"] is None
-    assert "never" in report.to_text(tmp_path)
-    write_json(tmp_path / "matrix.json", {"cells": 3})
-    with pytest.raises(InputError, match="cells"):
-        report.document(tmp_path)
-
-
-def test_benchmarks_of_a_protocol_have_its_weights(tmp_path):
-    finished(tmp_path / "a", benchmark="gsm8k", protocol="posttrainbench-v1")
-    write_json(tmp_path / "matrix.json", {"cells": [{"folder": "a"}]})
-    assert report.document(tmp_path)["weights"] == {"gsm8k": pytest.approx(0.0936, abs=1e-4)}
-
-
-def test_agents_are_compared_by_their_lift_over_the_same_seeds(tmp_path):
-    for seed, (ours, theirs) in enumerate([(425, 300), (430, 280), (400, 310)]):
-        finished(tmp_path / f"arms/asha-{seed}", best=ours, seed=seed)
-        finished(tmp_path / f"arms/random-{seed}", best=theirs, seed=seed, agent="random")
-    found = report.document(tmp_path)
-    assert found["kind"] == "comparison" and len(found["runs"]) == 6
-    lift = next(row for row in found["lifts"] if row["agent"] == "asha")
-    differences = np.array([125, 150, 90]) / 475
-    reach = 4.3027 * differences.std(ddof=1) / 3**0.5
-    assert lift["pairs"] == 3
-    assert (lift["value"], lift["low"]) == pytest.approx((differences.mean(), differences.mean() - reach), abs=1e-4)
-    text = report.to_text([tmp_path / "arms/asha-0", tmp_path / "arms/random-0"])
-    assert "2 runs compared" in text and "Lift" not in text  # one pair shows no spread
-    assert "asha over random" in report.to_text(tmp_path)
-    assert "asha over random" in report.to_html(tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.answers.numbers import lenient_number, same_number, strict_number
+from pipeline.answers.numbers import number_scores
 from pipeline.task_items import Documents, splits
 
 ASKED = (
@@ -30,9 +30,7 @@ def question(doc: dict[str, Any]) -> str:
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     """Strict: the last line is `ANSWER: N`. Lenient: the number that a reader takes for the answer."""
-    strict = same_number(strict_number(results[0]), doc["answer"])
-    lenient = strict or same_number(lenient_number(results[0]), doc["answer"])
-    return {"strict": float(strict), "lenient": float(lenient)}
+    return number_scores(results[0], doc["answer"])
 
 
 def few_shot_question(doc: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pipeline.answers.numbers import lenient_number, same_number, strict_number
+from pipeline.answers.numbers import number_scores
 from pipeline.task_items import Documents, splits
 
 ASKED = "Solve the problem step by step. Write the result on the last line, as ANSWER: followed by the number alone."
@@ -35,9 +35,7 @@ def question(doc: dict[str, Any]) -> str:
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     """Strict: the last line is `ANSWER: N` or `#### N`. Lenient: the number that a reader takes for the answer."""
-    strict = same_number(strict_number(results[0]), doc["answer"])
-    lenient = strict or same_number(lenient_number(results[0]), doc["answer"])
-    return {"strict": float(strict), "lenient": float(lenient)}
+    return number_scores(results[0], doc["answer"])
 
 
 def few_shot_question(doc: dict[str, Any]) -> str:

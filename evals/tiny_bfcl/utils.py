@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from pipeline import worlds
+from pipeline.answers.call_match import identical
 from pipeline.task_items import Documents, splits
 
 PYTHON_CALL = re.compile(r"[A-Za-z_][\w.]*\s*\([^()]*\)")
@@ -16,18 +17,6 @@ PYTHON_CALL = re.compile(r"[A-Za-z_][\w.]*\s*\([^()]*\)")
 def dataset(**metadata: Any) -> dict[str, Documents]:
     """The items, as lm-eval wants them."""
     return splits("tiny_bfcl", **metadata)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Equality by value: 1 is 1.0, but neither "1" nor True; the order of keys is free."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    numbers = isinstance(a, int | float) and isinstance(b, int | float)
-    return (numbers or type(a) is type(b)) and bool(a == b)
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -76,8 +65,8 @@ def _value(node: ast.expr) -> Any:
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     """Strict and lenient correctness of one answer."""
     gold = json.loads(doc["answer"])
-    is_strict = same(whole_call(results[0].strip()), gold)
-    return {"strict": float(is_strict), "lenient": float(is_strict or same(first_call(results[0]), gold))}
+    is_strict = identical(whole_call(results[0].strip()), gold)
+    return {"strict": float(is_strict), "lenient": float(is_strict or identical(first_call(results[0]), gold))}
 
 
 def few_shot_question(doc: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ def same_call(call: Call | None, gold: Call, functions: Sequence[Schema]) -> boo
     if call is None:
         return False
     one, other = call.named(functions), gold.named(functions)
-    return one.name == other.name and not one.positional and _identical(one.arguments, other.arguments)
+    return one.name == other.name and not one.positional and identical(one.arguments, other.arguments)
 
 
 def _pairs_up(fits: list[list[bool]]) -> bool:
@@ -134,12 +134,13 @@ def _normal(text: str) -> str:
     return re.sub(r"[ ,./\-_*^]", "", text).lower().replace("'", '"')
 
 
-def _identical(one: Any, other: Any) -> bool:
+def identical(one: Any, other: Any) -> bool:
+    """Equality by value: 1 is 1.0, but neither "1" nor True; the order of keys is free."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_identical(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(identical(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_identical, one, other))
+        return len(one) == len(other) and all(map(identical, one, other))
     numbers = isinstance(one, int | float) and isinstance(other, int | float)
     return bool(one == other) if numbers or type(one) is type(other) else False

@@ -92,6 +92,12 @@ def same_number(found: Fraction | None, gold: str | int | float) -> bool:
     return abs(found - wanted) <= abs(wanted) / 10**6
 
 
+def number_scores(text: str, gold: str) -> dict[str, float]:
+    """Strict and lenient correctness of an answer whose last line is asked to be `ANSWER: n`."""
+    strict = same_number(strict_number(text), gold)
+    return {"strict": float(strict), "lenient": float(strict or same_number(lenient_number(text), gold))}
+
+
 def _first(text: str) -> Fraction | None:
     """The first number after the last equals sign, else the first one, else one in words."""
     for part in (text.rpartition("=")[2], text):

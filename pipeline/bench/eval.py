@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import benchmarks
-from pipeline.bench.fresh import Round, compared, interleaved, ratio_text
+from pipeline.bench.fresh import Round, compared, interleaved, paired_table, ratio_text
 from pipeline.bench.results import Document, ground, ground_text
 from pipeline.jobs import JOB, OUTCOME
 from pipeline.paths import read_json, write_json
-from pipeline.reporting.blocks import Page, Table
+from pipeline.reporting.blocks import Page
 from pipeline.types import Benchmark, ItemsKey
 
 OURS, THEIRS = "posttrain", "lm_eval"
@@ -151,17 +151,15 @@ def page(document: Document) -> Page:
         caption="the seconds of lm-eval's HFLM, whole process (median of paired rounds).",
         warning="",
         blocks=(
-            Table(
-                title=f"In fresh processes, in turns, medians of {len(document['rounds'])} rounds",
-                header=("", "posttrain", "lm_eval HFLM", "ratio in each round"),
-                rows=(
-                    *(
-                        (name, f"{found[OURS]:.2f}", f"{found[THEIRS]:.2f}", ratio_text(found["ratio"]))
-                        for name, found in times
-                    ),
-                    ("score", f"{scores[OURS]:.4f}", f"{scores[THEIRS]:.4f}", ""),
-                ),
-                note=same,
+            paired_table(
+                ("posttrain", "lm_eval HFLM"),
+                len(document["rounds"]),
+                [
+                    (name, f"{found[OURS]:.2f}", f"{found[THEIRS]:.2f}", ratio_text(found["ratio"]))
+                    for name, found in times
+                ],
+                [("score", f"{scores[OURS]:.4f}", f"{scores[THEIRS]:.4f}")],
+                same,
             ),
         ),
     )

@@ -13,8 +13,10 @@ from pipeline.executors import spawn
 from pipeline.flight import last_line
 from pipeline.jobs import JOB, OUTCOME
 from pipeline.paths import read_json, write_json
+from pipeline.reporting.blocks import Table
 from pipeline.types import Executor, Job
 
+Rows = Sequence[tuple[str, ...]]
 Round = dict[str, dict[str, Any]]  # by side: what its job wrote, and `process_seconds`
 
 
@@ -61,6 +63,16 @@ def compared(
         theirs: median(b for _, b in pairs),
         "ratio": {"median": median(ratios), "lowest": min(ratios), "highest": max(ratios), "each": ratios},
     }
+
+
+def paired_table(names: tuple[str, str], runs: int, measured: Rows, further: Rows, note: str) -> Table:
+    """The two sides in columns; `measured` rows end in the ratio of each round, `further` ones have none."""
+    return Table(
+        title=f"In fresh processes, in turns, medians of {runs} rounds",
+        header=("", *names, "ratio in each round"),
+        rows=(*measured, *((*row, "") for row in further)),
+        note=note,
+    )
 
 
 def ratio_text(found: Mapping[str, float]) -> str:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import benchmarks, data
-from pipeline.bench.fresh import Round, compared, interleaved, ratio_text
+from pipeline.bench.fresh import Round, compared, interleaved, paired_table, ratio_text
 from pipeline.bench.results import Document, ground, ground_text
 from pipeline.jobs import JOB, OUTCOME
 from pipeline.paths import read_json, read_jsonl, write_json, write_jsonl
 from pipeline.recipe import load_recipe
-from pipeline.reporting.blocks import Page, Table
+from pipeline.reporting.blocks import Page
 from pipeline.types import Benchmark, ItemsKey
 
 OURS, THEIRS = "posttrain", "trl"
@@ -161,18 +161,18 @@ def page(document: Document) -> Page:
         caption="the tokens per second of TRL's SFTTrainer, whole process (median of paired rounds).",
         warning="",
         blocks=(
-            Table(
-                title=f"In fresh processes, in turns, medians of {len(document['rounds'])} rounds",
-                header=("", "posttrain", "trl.SFTTrainer", "ratio in each round"),
-                rows=(
-                    *(
-                        (name, f"{speed[OURS]:,.0f}", f"{speed[THEIRS]:,.0f}", ratio_text(speed["ratio"]))
-                        for name, speed in speeds
-                    ),
-                    ("tokens of the rows", *(f"{document['tokens'][side]:,}" for side in SIDES), ""),
-                    ("loss of the last 10 steps", *(f"{last[side]['loss'] or 0:.3f}" for side in SIDES), ""),
-                ),
-                note="speeds count posttrain's tokens for both: TRL trains on the line break after a turn, too",
+            paired_table(
+                ("posttrain", "trl.SFTTrainer"),
+                len(document["rounds"]),
+                [
+                    (name, f"{speed[OURS]:,.0f}", f"{speed[THEIRS]:,.0f}", ratio_text(speed["ratio"]))
+                    for name, speed in speeds
+                ],
+                [
+                    ("tokens of the rows", *(f"{document['tokens'][side]:,}" for side in SIDES)),
+                    ("loss of the last 10 steps", *(f"{last[side]['loss'] or 0:.3f}" for side in SIDES)),
+                ],
+                "speeds count posttrain's tokens for both: TRL trains on the line break after a turn, too",
             ),
         ),
     )

@@ -9,7 +9,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
-from pipeline.commands.evaluate import Split, evaluate_all, strict, write_items
+from pipeline.commands.evaluate import evaluate_all, strict, write_items
 
 SHOWN = 10  # items on which the two differ, in the table
 
@@ -18,11 +18,11 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A Hub id, a local folder (or adapter), a lab model.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The one it is compared with.")],
     benchmark: options.Benchmarks,
-    split: Annotated[Split, typer.Option(help="Items to score on.")] = "search",
-    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Score the first N items only.")] = None,
+    split: options.Split = "search",
+    limit: options.Limit = None,
     engine: Annotated[str, typer.Option(metavar="E", help="What generates: see `posttrain list engines`.")] = "hf",
     lab_seed: options.LabSeed = 0,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for per-item results.")] = None,
+    out: options.ItemsOut = None,
     as_json: options.Json = False,
 ) -> None:
     """Compare two models on the same items.

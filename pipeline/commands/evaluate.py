@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -12,20 +13,20 @@ from pipeline import console
 from pipeline.commands import options
 
 RECORDED = "recorded"
-Split = Literal["search", "final"]
 Rows = dict[str, list[dict[str, Any]]]  # per-item results by what they are of: model, base, instruct
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A Hub id, a local folder (or adapter), a lab model.")],
     benchmark: options.Benchmarks,
-    split: Annotated[Split, typer.Option(help="Items to score on.")] = "search",
+    split: options.Split = "search",
     base: Annotated[str | None, typer.Option(metavar="M", help="Base model, for the fraction.")] = None,
     instruct: options.Instruct = None,
-    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Score the first N items only.")] = None,
+    limit: options.Limit = None,
     engine: Annotated[str, typer.Option(metavar="E", help="What generates: see `posttrain list engines`.")] = "hf",
     lab_seed: options.LabSeed = 0,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for per-item results.")] = None,
+    allow_unsafe_code: Annotated[bool, typer.Option(help="Run model-written code even without a sandbox.")] = False,
+    out: options.ItemsOut = None,
     as_json: options.Json = False,
 ) -> None:
     """Score a model on benchmarks, by a search's own rules.
@@ -38,7 +39,10 @@ def evaluate(
     """
     from pipeline import models
     from pipeline.errors import InputError
+    from pipeline.sandbox.guests import ALLOW
 
+    if allow_unsafe_code:
+        os.environ[ALLOW] = "1"
     if (base is None) != (instruct is None):
         raise InputError("--base and --instruct: the fraction needs both; give both or neither")
     names = options.benchmarks(benchmark, model)
@@ -73,7 +77,7 @@ def _plain(engine: str) -> str:
 
 
 def evaluate_all(
-    names: list[str], folders: dict[str, Path], split: Split, lab_seed: int, limit: int | None,
+    names: list[str], folders: dict[str, Path], split: options.Split, lab_seed: int, limit: int | None,
     engines: dict[str, tuple[str, dict[str, Any]]], progress: Callable[..., None],
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """An `Evaluation` by benchmark and role."""

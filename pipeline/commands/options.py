@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,9 @@ BudgetText = Annotated[str, typer.Option("--budget", metavar="TIME", help="Wall 
 Trials = Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at most.")]
 RecipeFile = Annotated[str | None, typer.Option("--recipe", metavar="FILE", help="Start from it: a file, or a name.")]
 Slots = Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Trials at once; they divide the cores.")]
+Split = Annotated[Literal["search", "final"], typer.Option("--split", help="Items to score on.")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Score the first N items only.")]
+ItemsOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for per-item results.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New or empty. Default: a new one in ./runs.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 

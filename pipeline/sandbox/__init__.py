@@ -6,6 +6,6 @@ function through this process, as plain data: neither `exit()` nor an object tha
 """
 
 from pipeline.sandbox.checks import Check, Verdict, check, check_all
-from pipeline.sandbox.guests import Limits, Unavailable, how, require
+from pipeline.sandbox.guests import Limits, Unavailable, how
 
-__all__ = ["Check", "Limits", "Unavailable", "Verdict", "check", "check_all", "how", "require"]
+__all__ = ["Check", "Limits", "Unavailable", "Verdict", "check", "check_all", "how"]

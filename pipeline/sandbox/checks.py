@@ -46,7 +46,7 @@ def check_all(
     """Verdicts in the order of the checks; `told` hears how many are done. Raises Unavailable."""
     mode, limits, jobs = how(allow_unsafe), limits or Limits(), list(asked)
     workers = min(workers or len(os.sched_getaffinity(0)), max(1, len(jobs)))
-    with _pairs(limits, mode, min(len(jobs), AHEAD * workers)) as pair, ThreadPoolExecutor(workers) as pool:
+    with _pairs(limits, mode, len(jobs), AHEAD * workers) as pair, ThreadPoolExecutor(workers) as pool:
         verdicts = []
         for verdict in pool.map(lambda job: _examine(job, *pair()), jobs):
             verdicts.append(verdict)
@@ -55,18 +55,20 @@ def check_all(
 
 
 @contextlib.contextmanager
-def _pairs(limits: Limits, mode: Mode, ahead: int) -> Iterator[Callable[[], tuple[Guest, Guest]]]:
-    """Pairs of guests, some of them started ahead: starting takes longer than most programs."""
+def _pairs(limits: Limits, mode: Mode, needed: int, ahead: int) -> Iterator[Callable[[], tuple[Guest, Guest]]]:
+    """As many pairs of guests as are needed, some started ahead: starting takes longer than most programs."""
     waiting: SimpleQueue[tuple[Guest, Guest]] = SimpleQueue()
+    numbers = iter(range(needed))
 
-    def start() -> tuple[Guest, Guest]:
-        return Guest("program", limits, mode), Guest("tests", limits, mode)
+    def start() -> None:
+        if next(numbers, None) is not None:
+            waiting.put((Guest("program", limits, mode), Guest("tests", limits, mode)))
 
     for _ in range(ahead):
-        waiting.put(start())
+        start()
 
     def take() -> tuple[Guest, Guest]:
-        waiting.put(start())
+        start()
         return waiting.get()
 
     try:

@@ -149,6 +149,9 @@ def test_identical_calls_are_identical_by_value():
     gold = Call("geo.area", RIGHT)
     assert same_call(Call("geo.area", {"height": 5, "base": 10}), gold, [AREA])
     assert not same_call(Call("geo.area", {**RIGHT, "unit": "m2"}), gold, [AREA])
+    points = Call("geo.area", {**RIGHT, "points": [1, [2]]})
+    assert same_call(Call("geo.area", {**RIGHT, "points": [1.0, [2]]}), points, [AREA])
+    assert not same_call(Call("geo.area", {**RIGHT, "points": [1, [True]]}), points, [AREA])
     assert not same_call(Call("geo.area", {"base": 10, "height": "5.0"}), gold, [AREA]) and not same_call(
         None, gold, []
     )

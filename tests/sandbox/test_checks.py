@@ -82,7 +82,7 @@ def f(x):
                 with open(place + "/harm", "w") as file: file.write("x")
             except OSError: continue
             assert not os.path.ismount("/"), place
-        for path in ({str(tmp_path / "key")!r}, "/root/.bashrc", "/etc/passwd", "/etc/shadow"):
+        for path in ({str(tmp_path / "key")!r}, {str(Path.home())!r}, "/etc/passwd", "/etc/shadow"):
             assert not os.path.exists(path), path
     return x + 1
 """

@@ -1,0 +1,79 @@
+"""Reports of a matrix and of a comparison, in every format."""
+
+import numpy as np
+import pytest
+
+from pipeline import report
+from pipeline.errors import InputError
+from pipeline.paths import write_json
+from pipeline.reporting.plain import WIDTH
+from tests.made_runs import Made, finished
+
+
+def matrix(folder):
+    cells = []
+    for model, best in (("lab/qwen3-base", 425), ("lab/gemma3-base", 300)):
+        for benchmark in ("gsm8k", "gpqamain"):
+            name = f"{model.split('/')[1]}-{benchmark}"
+            finished(folder / name, best=best, model=model, benchmark=benchmark)
+            cells.append({"family": model, "benchmark": benchmark, "folder": name})
+    return cells
+
+
+def test_a_matrix_has_a_grid_and_the_fraction_of_its_averages(tmp_path):
+    write_json(tmp_path / "matrix.json", {"cells": matrix(tmp_path), "weights": {"gsm8k": 1.0, "gpqamain": 3.0}})
+    found = report.document(tmp_path)
+    assert found["kind"] == "matrix" and len(found["cells"]) == 4 and found["missing"] == []
+    assert found["scores"]["best"] == pytest.approx((0.85 + 0.6) / 2)
+    assert found["fraction"]["value"] == pytest.approx((0.725 - 0.02) / 0.95)
+    assert found["fraction"]["low"] < found["fraction"]["value"] < found["fraction"]["high"]
+    text = report.to_text(tmp_path)
+    assert "Fraction by model and benchmark" in text and "0.750" in text and "0.742 [" in text
+    assert "no missing" not in text and all(len(line) <= WIDTH for line in text.splitlines()[1:])
+    assert "<svg" in report.to_html(tmp_path) and "| weight |" in report.to_markdown(tmp_path)
+    assert report.write_report(tmp_path) == found
+
+
+def test_a_matrix_with_a_flagged_and_an_unfinished_cell_says_so(tmp_path):
+    cells = matrix(tmp_path)
+    finished(tmp_path / "flagged", flagged=True, model="lab/smollm3-base", benchmark="gsm8k")
+    Made(tmp_path / "open", model="lab/smollm3-base", benchmark="gpqamain")
+    cells += [{"folder": "flagged"}, {"folder": "open"}, {"folder": "never"}]
+    write_json(tmp_path / "matrix.json", {"cells": cells, "weights": {"gsm8k": 1.0, "gpqamain": 3.0}})
+    found = report.document(tmp_path)
+    assert {row["folder"] for row in found["missing"]} == {"open", "never"}
+    assert found["raw_fraction"]["value"] > found["fraction"]["value"]
+    text = report.to_text(tmp_path)
+    assert "Incomplete" in text and "never (not started)" in text and "FLAGGED" in text
+
+
+def test_an_empty_matrix_is_a_report_and_a_broken_one_an_error(tmp_path):
+    write_json(tmp_path / "matrix.json", {"cells": [{"folder": "never"}]})
+    assert report.document(tmp_path)["fraction"] is None
+    assert "never" in report.to_text(tmp_path)
+    write_json(tmp_path / "matrix.json", {"cells": 3})
+    with pytest.raises(InputError, match="cells"):
+        report.document(tmp_path)
+
+
+def test_benchmarks_of_a_protocol_have_its_weights(tmp_path):
+    finished(tmp_path / "a", benchmark="gsm8k", protocol="posttrainbench-v1")
+    write_json(tmp_path / "matrix.json", {"cells": [{"folder": "a"}]})
+    assert report.document(tmp_path)["weights"] == {"gsm8k": pytest.approx(0.0936, abs=1e-4)}
+
+
+def test_agents_are_compared_by_their_lift_over_the_same_seeds(tmp_path):
+    for seed, (ours, theirs) in enumerate([(425, 300), (430, 280), (400, 310)]):
+        finished(tmp_path / f"arms/asha-{seed}", best=ours, seed=seed)
+        finished(tmp_path / f"arms/random-{seed}", best=theirs, seed=seed, agent="random")
+    found = report.document(tmp_path)
+    assert found["kind"] == "comparison" and len(found["runs"]) == 6
+    lift = next(row for row in found["lifts"] if row["agent"] == "asha")
+    differences = np.array([125, 150, 90]) / 475
+    reach = 4.3027 * differences.std(ddof=1) / 3**0.5
+    assert lift["pairs"] == 3
+    assert (lift["value"], lift["low"]) == pytest.approx((differences.mean(), differences.mean() - reach), abs=1e-4)
+    text = report.to_text([tmp_path / "arms/asha-0", tmp_path / "arms/random-0"])
+    assert "2 runs compared" in text and "Lift" not in text  # one pair shows no spread
+    assert "asha over random" in report.to_text(tmp_path)
+    assert "asha over random" in report.to_html(tmp_path)
