@@ -73,9 +73,14 @@ def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["sear
         n=len(strict),
         role=role,
         lenient=float(np.mean([result["lenient"] for result in results])),
-        # in raw text form answers end at a stop text by design
-        stops=None if few_shot else float(np.mean([result["stopped"] for result in results])),
+        stops=_stops(results, few_shot),
     )
+
+
+def _stops(results: Sequence[Item], few_shot: int) -> float | None:
+    """The share of answers that ended by themselves. None: not known, or in raw text form, which a stop text ends."""
+    known = [result["stopped"] for result in results if result["stopped"] is not None]
+    return float(np.mean(known)) if known and not few_shot else None
 
 
 def stops_enough(score: Score) -> bool:

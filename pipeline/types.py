@@ -237,10 +237,10 @@ class Request(Record):
 
 
 class Completion(Record):
-    """What was generated; `stopped` means the model ended its turn by itself."""
+    """What was generated; `stopped` means the model ended its turn by itself (None: not known)."""
 
     text: str
-    stopped: bool
+    stopped: bool | None
     tokens: int
 
 

@@ -28,6 +28,8 @@ def test_a_score_is_the_mean_with_its_standard_error():
     assert (score.benchmark, score.metric) == ("tiny_gsm8k", BENCHMARK.metric)
     assert evaluate.summarise(BENCHMARK, results, "final", few_shot=4).stops is None
     assert evaluate.summarise(BENCHMARK, results[:1], "search", few_shot=0).stderr == 0.0
+    unknown = [{**each, "stopped": None} for each in results]
+    assert evaluate.summarise(BENCHMARK, unknown, "search", few_shot=0).stops is None
 
 
 @pytest.mark.parametrize(("stops", "enough"), [(0.949, False), (0.95, True), (1.0, True), (None, True)])

@@ -1,7 +1,7 @@
 """Answers made elsewhere, from JSON Lines: `{"index": 0, "response": "..."}` or `{"id": ..., "response": "..."}`.
 
-An index counts the items of the split in their own order; an id is the data set's. A line may name its `benchmark`. The
-same index or id again is another sample of the same item.
+An index counts the items of the split in their own order; an id is the data set's. A line may name its `benchmark` and say
+whether the answer `stopped` by itself. The same index or id again is another sample of the same item.
 """
 
 from __future__ import annotations
@@ -29,12 +29,18 @@ class Recorded:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.samples: dict[tuple[str, str | int], list[str]] = {}
+        self.samples: dict[tuple[str, str | int], list[Completion]] = {}
         for number, row in enumerate(read_rows(path), start=1):
             name = row.get("id", row.get("index"))
-            if not isinstance(name, str | int) or isinstance(name, bool) or not isinstance(row.get("response"), str):
+            if (
+                not isinstance(name, str | int)
+                or isinstance(name, bool)
+                or not isinstance(row.get("response"), str)
+                or not isinstance(row.get("stopped"), bool | None)
+            ):
                 raise DataError(f'{path}, row {number}: needs "response" (a text) and "index" (a number) or "id"')
-            self.samples.setdefault((str(row.get("benchmark") or ""), name), []).append(row["response"])
+            answer = Completion(text=row["response"], stopped=row.get("stopped"), tokens=0)
+            self.samples.setdefault((str(row.get("benchmark") or ""), name), []).append(answer)
         self.ignored = sum(map(len, self.samples.values()))
 
     def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
@@ -49,12 +55,9 @@ class Recorded:
                 "add them, or score fewer items with --limit"
             )
         self.ignored = max(0, self.ignored - sum(map(len, found)))
-        return [
-            [Completion(text=text, stopped=True, tokens=0) for text in texts[: request.n]]
-            for request, texts in zip(requests, found, strict=True)
-        ]
+        return [answers[: request.n] for request, answers in zip(requests, found, strict=True)]
 
-    def _answers(self, request: Request) -> list[str]:
+    def _answers(self, request: Request) -> list[Completion]:
         for benchmark in (request.benchmark, request.benchmark.partition(":")[0], ""):
             for name in (request.item, request.index):
                 if (benchmark, name) in self.samples:

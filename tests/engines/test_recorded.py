@@ -48,6 +48,11 @@ def test_the_same_index_again_is_another_sample(recorded):
         engine.generate([asked(0, n=4)])
 
 
+def test_whether_an_answer_stopped_is_not_known_unless_the_line_says_so(recorded):
+    engine = recorded({"index": 0, "response": "a"}, {"index": 1, "response": "b", "stopped": False})
+    assert [answer[0].stopped for answer in engine.generate([asked(0), asked(1)])] == [None, False]
+
+
 def test_items_without_an_answer_are_listed_and_answers_to_others_counted(recorded):
     engine = recorded({"index": 0, "response": "a"}, {"id": "of another split", "response": "b"})
     assert texts(engine.generate([asked(0)])) == [["a"]] and engine.ignored == 1
@@ -56,7 +61,15 @@ def test_items_without_an_answer_are_listed_and_answers_to_others_counted(record
 
 
 @pytest.mark.parametrize(
-    "row", [{"response": "a"}, {"index": 0}, {"index": 0, "response": 3}, {"index": True, "response": "a"}, {"id": 1.5}]
+    "row",
+    [
+        {"response": "a"},
+        {"index": 0},
+        {"index": 0, "response": 3},
+        {"index": True, "response": "a"},
+        {"id": 1.5},
+        {"index": 1, "response": "a", "stopped": "yes"},
+    ],
 )
 def test_a_line_of_another_form_is_named(recorded, row):
     with pytest.raises(DataError, match='row 2: needs "response"'):
