@@ -1,7 +1,7 @@
 """Answers made elsewhere, from JSON Lines: `{"index": 0, "response": "..."}` or `{"id": ..., "response": "..."}`.
 
-An index counts the items of the split in their own order; an id is the data set's. A line may name its `benchmark` and say
-whether the answer `stopped` by itself. The same index or id again is another sample of the same item.
+An index counts the items of the split in their own order; an id is the data set's. A line may name its `benchmark`
+and say whether the answer `stopped` by itself. The same index or id again is another sample of the same item.
 """
 
 from __future__ import annotations

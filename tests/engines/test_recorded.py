@@ -69,6 +69,7 @@ def test_items_without_an_answer_are_listed_and_answers_to_others_counted(record
         {"index": True, "response": "a"},
         {"id": 1.5},
         {"index": 1, "response": "a", "stopped": "yes"},
+        {"index": 1, "response": "a", "stopped": "yes"},
     ],
 )
 def test_a_line_of_another_form_is_named(recorded, row):
