@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import psutil
 import pytest
@@ -83,7 +84,9 @@ def test_an_extended_search_goes_on_and_counts_its_second_look(run, place):
 def test_an_interrupted_search_prints_the_command_that_goes_on(place):
     command = [sys.executable, "-m", "pipeline.cli", *SEARCH, "--budget", "1m", "--trials", "6", "--out", "mine"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, start_new_session=True, **pipes)
+    # a shell's background jobs ignore interrupts, and so does all that they start: not what is tested here
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, start_new_session=True, preexec_fn=heard, **pipes)
     wait_for(lambda: (place / "mine" / "trials" / "t002").exists())
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
