@@ -89,6 +89,7 @@ class TrialRun:
             tokens=stages.body_tokens if stages else 0,
             final_loss=results[-1].final_loss if results else None,
             labels=tuple(labels),
+            tail_steps=stages.tail_steps if stages else None,
             resumable=(self.folder / CHECKPOINT).is_dir(),
             first_step_seconds=self._first_step_seconds(),
             data={"stages": [built.summary() for built in self.built]},
