@@ -100,7 +100,7 @@ class Draw:
 def test_a_token_is_drawn_by_its_share_within_the_nucleus(draw, top_p, token):
     logits = torch.log(torch.tensor([0.3, 0.1, 0.6]))
     row = Row([0], 1, temperature=1.0, top_p=top_p, random=Draw(draw))  # type: ignore[arg-type]
-    assert sample(logits, row) == token
+    assert sample(logits[None], [row]).tolist() == [token]
 
 
 def test_likelihoods_are_those_of_the_model(engine):
