@@ -6,16 +6,20 @@ A protocol changes a benchmark: its weight, how answers to it are drawn, and, wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from pipeline.benchmarks import load_benchmark, on_whole_test
 from pipeline.errors import InputError, unknown
+from pipeline.gain import weighted_average
 from pipeline.paths import share
 from pipeline.types import Benchmark, Decoding, Strict
 from pipeline.yaml_file import read_model
+
+Scores = Mapping[str, Mapping[str, float]]  # by model and benchmark
 
 OWN = "own"
 SUFFIX = ".yaml"
@@ -32,7 +36,7 @@ class Protocol(Strict):
     few_shot: Decoding | None = None  # of the few-shot base, repeated as its benchmark is; without: as all
     unit: str = ""
     pairs: dict[str, str] = {}  # base: instruct
-    anchors: dict[str, Any] = {}
+    anchors: dict[str, dict[str, dict[str, float]]] = {}
     averages: dict[str, float] = {}  # published weighted averages, by row
 
     @model_validator(mode="after")
@@ -44,6 +48,27 @@ class Protocol(Strict):
             if name not in self.weights:
                 raise ValueError(f"decoding: {name} has no weight: benchmarks are {', '.join(self.weights)}")
         return self
+
+    def average(self, scores: Scores) -> float:
+        """The weighted average of scores[model][benchmark], over the benchmarks that are there."""
+        return weighted_average(scores, self.weights)
+
+    def fraction(self, scores: Scores, over: str = "base") -> float:
+        """The share of the human gain in scores[model][benchmark], by the published anchors of the same models.
+
+        `over` is base or base_few_shot. Raises InputError where the protocol has no anchors of a model or benchmark.
+        """
+        floor, human = (self.average(self._anchors(role, scores)) for role in (over, "instruct"))
+        return (self.average(scores) - floor) / (human - floor)
+
+    def _anchors(self, role: str, scores: Scores) -> Scores:
+        """The published scores of a role in the cells that `scores` has."""
+        try:
+            return {model: {name: self.anchors[role][model][name] for name in row} for model, row in scores.items()}
+        except KeyError as error:
+            raise InputError(
+                f"protocol {self.name}: no published {role} score of {error}: give scores of its own"
+            ) from None
 
     def few_shot_of(self, name: str) -> Decoding | None:
         """How the few-shot base's answers to a benchmark are drawn; None: as all models'."""

@@ -171,7 +171,7 @@ def as_text(document: dict[str, Any]) -> str:
     """The scores as a table."""
     from pipeline.types import Score
 
-    configured = f"base, decoded as {document['model']}'s generation_config says"
+    configured = f"base, decoded as {terms.short(document['model'])}'s generation_config says"
     labels = {"scores": document["model"], "base": "base", "instruct": "instruct"}
     labels |= {terms.AS_CONFIGURED: configured} if terms.AS_CONFIGURED in document else {}
     width = max(map(len, labels.values()))

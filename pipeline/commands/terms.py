@@ -26,18 +26,17 @@ def document(
     found: dict[str, dict[str, Any]], shelf: Sequence[Benchmark], protocol: str, folders: dict[str, Path]
 ) -> dict[str, Any]:
     """The protocol, its weighted averages by role, what the model's generation_config.json alone brings."""
-    from pipeline import gain, protocols
+    from pipeline import protocols
 
     told: dict[str, Any] = {"protocol": protocols.name_of(protocol)}
     if protocol != protocols.OWN:
-        weights = protocols.load(protocol).weights
+        terms = protocols.load(protocol)
         roles = [role for role in ("model", "base", "instruct") if all(role in by_role for by_role in found.values())]
         told["items_are"] = "whole test set" if all(map(protocols.is_whole_test, shelf)) else "split"
         told["weighted_average"] = {
-            role: gain.weighted_average({"": {name: by[role].score.value for name, by in found.items()}}, weights)
-            for role in roles
+            role: terms.average({"": {name: by[role].score.value for name, by in found.items()}}) for role in roles
         }
-        told["benchmarks_missing"] = [name for name in weights if name not in found]
+        told["benchmarks_missing"] = [name for name in terms.weights if name not in found]
     rows = [_as_configured(by_role, folders) for by_role in found.values() if AS_CONFIGURED in by_role]
     return told | ({AS_CONFIGURED: rows} if rows else {})
 
@@ -64,9 +63,8 @@ def lines(told: dict[str, Any]) -> list[str]:
     for score in told["scores"]:
         if score.repeats > 1:
             how = describe(score.decoding) if score.decoding else f"{score.repeats} answers per item"
-            said.append(
-                f"{score.benchmark}: {how}; of the +- {score.stderr_within:.3f} come from drawing{_passes(score)}"
-            )
+            drawing = "" if score.stderr_within is None else f"; drawing alone makes +- {score.stderr_within:.3f}"
+            said.append(f"{score.benchmark}: {how}{drawing}{_passes(score)}")
         elif score.decoding and score.decoding.temperature > 0:
             said.append(f"{score.benchmark}: {describe(score.decoding)}")
     for row in told.get(AS_CONFIGURED, []):
@@ -76,7 +74,7 @@ def lines(told: dict[str, Any]) -> list[str]:
         points = row["difference_points"]
         interval = f"{points.value:+.1f} [{points.low:+.1f}, {points.high:+.1f}] points"
         brings = f"generation_config alone ({how}{ends}) brings the base {interval}{rest}"
-        said.append(f"{row['benchmark']}: {told['model']}'s {brings}")
+        said.append(f"{row['benchmark']}: {short(told['model'])}'s {brings}")
     if "weighted_average" in told:
         averages = ", ".join(f"{role} {value:.3f}" for role, value in told["weighted_average"].items())
         missing = told["benchmarks_missing"]
@@ -84,6 +82,11 @@ def lines(told: dict[str, Any]) -> list[str]:
         items = ", on the whole test sets" if told["items_are"] == "whole test set" else ""
         said.append(f"protocol {told['protocol']}{items}: weighted average {averages}{without}")
     return said
+
+
+def short(model: str) -> str:
+    """A model's name, a folder's without its place."""
+    return Path(model).resolve().name if Path(model).is_dir() else model
 
 
 def _passes(score: Any) -> str:
