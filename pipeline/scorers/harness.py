@@ -73,7 +73,7 @@ def _load(benchmark: Benchmark, items: Sequence[Item], few_shot: int, shots: Seq
     task = manager.load([str(path)])["tasks"][name]
     task.set_config("num_fewshot", few_shot)
     if is_shown:  # lm-eval leaves an item out of its own examples where both are said to come from one split
-        task.set_config("fewshot_split", task.config.test_split)
+        task.fewshot_cfg.split = task.config.test_split
     return task
 
 
