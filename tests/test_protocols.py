@@ -10,6 +10,8 @@ import pytest
 
 from pipeline import benchmarks, protocols
 from pipeline.errors import InputError
+from pipeline.guards import contamination
+from pipeline.overlap import Overlap
 from pipeline.types import Decoding, ItemsKey
 
 KEY = ItemsKey()
@@ -115,6 +117,16 @@ def test_search_and_final_items_are_both_the_whole_test_set(data):
     assert search == final == benchmarks.items(own, "final", KEY) == benchmarks.final_pool(found, KEY)
     assert len(search) == 12 and search != benchmarks.items(own, "search", KEY)
     assert protocols.is_whole_test(found)
+
+
+def test_a_source_that_holds_a_test_item_is_refused_and_its_row_is_left_out_of_training(data):
+    found = protocols.benchmark("gsm8k", V1_2)
+    items = benchmarks.items(found, "search", KEY)
+    rows = [{"prompt": "train 3?", "completion": "3"}, {"prompt": "test 3?", "completion": "3"}]
+    verdict = contamination.on_source("mine", rows, benchmarks.final_pool(found, KEY))
+    assert not verdict.ok and "1 row holds final benchmark items" in verdict.reason
+    assert {hit.row for hit in Overlap([item["question"] for item in items]).scan(rows)} == {1}
+    assert contamination.on_source("mine", rows[:1], items).ok
 
 
 @pytest.mark.parametrize("name", ["humaneval", "gpqamain", "aime2025", "gsm8k"])
