@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import benchmarks, catalogue, machine, models, opening, plugins
+from pipeline import catalogue, machine, models, opening, plugins, protocols
 from pipeline.chat import family_of
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
@@ -31,6 +31,7 @@ class Asked(Record):
     recipe: str | None = None  # None: the benchmark's own
     executor: str = "local"
     slots: int = 1
+    protocol: str = protocols.OWN  # a name, or a YAML file
 
 
 def check(asked: Asked) -> Recipe:
@@ -38,7 +39,7 @@ def check(asked: Asked) -> Recipe:
 
     Raises InputError naming the first thing that is wrong.
     """
-    benchmark = benchmarks.load_benchmark(asked.benchmark)
+    benchmark = protocols.benchmark(asked.benchmark, asked.protocol)
     for model in (asked.model, asked.instruct):
         if model is not None:
             models.check(model)
@@ -81,9 +82,10 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
         recipe=recipe,
         executor=asked.executor,
         slots=asked.slots,
+        protocol=protocols.address(asked.protocol),
         before=before,
     )
-    sources = opening.sources(request, benchmarks.load_benchmark(asked.benchmark))
+    sources = opening.sources(request, protocols.benchmark(asked.benchmark, asked.protocol))
     return request.model_copy(update={"prior": prior_changes(recipe, search_space(recipe, sources))})
 
 

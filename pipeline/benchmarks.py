@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from pipeline import worlds
 from pipeline.errors import InputError, unknown
 from pipeline.paths import share
-from pipeline.set_items import SetItems, split_items
+from pipeline.set_items import SetItems, split_items, whole_test
 from pipeline.types import Benchmark, ItemsKey, Strict
 from pipeline.validation import first_fault
 from pipeline.yaml_file import read_model
@@ -101,7 +101,8 @@ def _items_of(benchmark: Benchmark) -> WorldItems | SetItems:
 def items(benchmark: Benchmark, split: Split, key: ItemsKey, limit: int | None = None) -> list[Item]:
     """The items of a split, the same for the same key; `limit` takes the first ones. Treat them as read-only.
 
-    The key's salt matters to `final` items of a world only. Few-shot items are as many as the benchmark's `few_shot`.
+    The key's salt matters to `final` items of a world only. Few-shot items are as many as the benchmark's `few_shot`,
+    and one to spare where one of them may be an item, which is no example for itself.
     """
     if split not in SPLITS:
         raise unknown("split", split, list(SPLITS))
@@ -110,6 +111,7 @@ def items(benchmark: Benchmark, split: Split, key: ItemsKey, limit: int | None =
     source = _items_of(benchmark)
     n = benchmark.few_shot if split == "fewshot" else None
     if isinstance(source, SetItems):
+        n = n + 1 if n is not None and source.whole else n
         return split_items(benchmark.name, benchmark.folder, source, split, key.lab_seed, n)[:limit]
     salt = key.salt if split == "final" else ""
     n = int(getattr(source, split)) if n is None else n
@@ -119,6 +121,15 @@ def items(benchmark: Benchmark, split: Split, key: ItemsKey, limit: int | None =
 @lru_cache(maxsize=32)
 def _world_items(world: str, split: str, n: int, lab_seed: int, salt: str) -> tuple[Item, ...]:
     return tuple(worlds.get(world).items(lab_seed, split, n, salt=salt))
+
+
+def on_whole_test(benchmark: Benchmark) -> Benchmark:
+    """The benchmark with its whole test set as search and as final items. Raises InputError if it has no test set."""
+    source = _items_of(benchmark)
+    if isinstance(source, WorldItems):
+        raise InputError(f"benchmark '{benchmark.name}': its items are generated: there is no whole test set of them")
+    whole = whole_test(source).model_dump(mode="json", exclude_none=True)
+    return benchmark.model_copy(update={"items": whole})
 
 
 def final_pool(benchmark: Benchmark, key: ItemsKey) -> list[Item]:

@@ -84,16 +84,17 @@ def mend_generation_config(folder: str | Path, family: Family) -> None:
     config = read_json(path) if path.is_file() else read_json(Path(folder) / "config.json")
     previous = config.get("eos_token_id")
     earlier = previous if isinstance(previous, list) else [] if previous is None else [previous]
-    end = _token_id(folder, family.end_of_turn)
+    end = token_id(folder, family.end_of_turn)
     mended = {
         **(config if path.is_file() else {}),
         "eos_token_id": [end, *(token for token in earlier if token != end)],
-        "pad_token_id": _token_id(folder, family.pad),
+        "pad_token_id": token_id(folder, family.pad),
     }
     write_json(path, mended)
 
 
-def _token_id(folder: str | Path, token: str) -> int:
+def token_id(folder: str | Path, token: str) -> int:
+    """The id of a token in the folder's tokenizer.json. Raises InputError if either is missing."""
     from tokenizers import Tokenizer
 
     path = Path(folder) / "tokenizer.json"

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline import benchmarks, plugins, sandbox
+from pipeline import benchmarks, decoding, plugins, protocols, sandbox
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob
 from pipeline.paths import read_json, write_json, write_jsonl
+from pipeline.repeats import answers_of, passes, within
 from pipeline.types import Benchmark, Cost, ItemsKey, Record, Score
 
 Item = dict[str, Any]
@@ -46,23 +47,36 @@ def evaluate(
     key: ItemsKey | None = None,
     engine: str = "hf",
     scorer: str = "harness",
+    configured_as: str | Path | None = None,
     **options: Any,
 ) -> Evaluation:
     """Score the model in `model_path` on `items`; `options` go to the engine.
 
-    `few_shot` uses the benchmark's raw text form after so many examples, drawn by `key`. Raises InputError.
+    Answers are drawn as the benchmark says, or, with `configured_as`, as the generation_config.json of the model in
+    that folder says. `few_shot` uses the benchmark's raw text form after so many examples, drawn by `key`. Raises
+    InputError.
     """
     if benchmark.runs_code:
         sandbox.how()  # better refused before anything is generated
     begun = time.perf_counter()
-    shots = benchmarks.items(benchmark, "fewshot", key or ItemsKey(), few_shot) if few_shot else []
+    shots = benchmarks.items(benchmark, "fewshot", key or ItemsKey()) if few_shot else []
+    wanted = (few_shot and benchmark.few_shot_decoding) or benchmark.decoding
+    if configured_as is not None:
+        options["further_ends"] = decoding.further_ends(configured_as, model_path)
+        wanted = decoding.of_model(configured_as, wanted.own or "transformers", wanted.repeats).decoding
+    elif not options.get("file"):  # answers made elsewhere were drawn elsewhere: the model is only a label
+        wanted = decoding.settled(wanted, model_path)
     opened = plugins.entry("engines", engine)(str(model_path), **options)
-    results = plugins.entry("scorers", scorer)(opened, benchmark, items, few_shot, shots)
-    return Evaluation(summarise(benchmark, results, role, few_shot), results, time.perf_counter() - begun)
+    drawn = benchmark.model_copy(update={"decoding": wanted})
+    results = plugins.entry("scorers", scorer)(opened, drawn, items, few_shot, shots)
+    score = summarise(benchmark, results, role, few_shot)
+    known = None if options.get("file") else wanted
+    score = score.model_copy(update={"decoding": known})
+    return Evaluation(score, results, time.perf_counter() - begun)
 
 
 def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["search", "final"], few_shot: int) -> Score:
-    """The score that per-item results amount to; the standard error is the mean's."""
+    """The score that per-item results amount to; the standard error is the mean's over items (see `repeats`)."""
     strict = np.array([result["strict"] for result in results], float)
     spread = float(strict.std(ddof=1)) if len(strict) > 1 else 0.0
     return Score(
@@ -74,12 +88,16 @@ def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["sear
         role=role,
         lenient=float(np.mean([result["lenient"] for result in results])),
         stops=_stops(results, few_shot),
+        repeats=min(len(answers_of(result)) for result in results),
+        stderr_within=within(results),
+        pass_at_k=passes(results),
     )
 
 
 def _stops(results: Sequence[Item], few_shot: int) -> float | None:
     """The share of answers that ended by themselves. None: not known, or in raw text form, which a stop text ends."""
-    known = [result["stopped"] for result in results if result["stopped"] is not None]
+    stopped = [answer["stopped"] for result in results for answer in answers_of(result)]
+    known = [each for each in stopped if each is not None]
     return float(np.mean(known)) if known and not few_shot else None
 
 
@@ -92,10 +110,10 @@ def main(folder: str | Path) -> None:
     """An EvaluateJob in a process of its own: reads job.json, writes items.jsonl and then outcome.json."""
     begun, folder = time.perf_counter(), Path(folder)
     job = EvaluateJob.model_validate(read_json(folder / JOB))
-    benchmark = benchmarks.load_benchmark(job.benchmark)
+    benchmark = protocols.benchmark(job.benchmark, job.protocol)
     items = benchmarks.items(benchmark, job.role, job.key, job.limit)
     found = evaluate(
-        job.model_path, benchmark, items, job.role, job.few_shot, job.key, engine=job.engine, scorer=job.scorer
+        job.model_path, benchmark, items, job.role, job.few_shot, job.key, job.engine, job.scorer, job.configured_as
     )
     mode = 0o600 if job.role == "final" else 0o666
     write_jsonl(folder / ITEMS, found.items, mode)

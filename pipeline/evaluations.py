@@ -22,10 +22,11 @@ EVALUATE_CALL = "pipeline.evaluate.main"
 
 
 class Model(NamedTuple):
-    """A model to score: its folder, and how many worked examples it is shown."""
+    """A model to score: its folder, how many worked examples it is shown, and whose settings it is decoded under."""
 
     path: str
     few_shot: int = 0
+    configured_as: str | None = None  # a model's folder; None: as the benchmark says
 
 
 def anchors(session: Session) -> dict[str, Model]:
@@ -100,9 +101,11 @@ def _job(session: Session, name: str, model: Model, folder: Path, role: Role, ke
     job = EvaluateJob(
         model_path=model.path,
         benchmark=request.benchmark,
+        protocol=request.protocol,
         role=role,
         key=key,
         few_shot=model.few_shot,
+        configured_as=model.configured_as,
         limit=request.search_limit if role == "search" else request.final_limit,
     )
     write_json(folder / JOB, job, mode=0o600)  # it may hold the salt

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import export, report
+from pipeline import decoding, export, report
 from pipeline.errors import InputError, PosttrainError
 from pipeline.evaluations import Model, anchors, measure_anchors, run_jobs, score_models
 from pipeline.keeping import stops
@@ -20,7 +20,7 @@ from pipeline.types import Job, Trial, Verdict
 if TYPE_CHECKING:
     from pipeline.session import Session
 
-FINAL_MODEL = "final_model"
+FINAL_MODEL, AS_CONFIGURED = "final_model", "base_as_configured"
 
 
 def finish(session: Session) -> dict[str, Any]:
@@ -93,17 +93,31 @@ def score_final(session: Session, choice: Choice) -> None:
     models = {name: model for name, model in anchors(session).items() if name not in before}
     if choice.trial is not None:
         models["best"] = Model(str(_weights(session, choice.trial)))
+        models |= _as_configured(session, choice.trial)
     place = session.folder / SEALED / f"final-{looks + 1}"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = sealed_key(session.folder, session.request)
     for name, score, cost in score_models(session, models, place, "final", key):
         items = str((place / name / "items.jsonl").relative_to(session.folder))
-        event = {"which": name, "trial": choice.trial if name == "best" else None, "score": score, "items": items}
+        trial = choice.trial if name in ("best", AS_CONFIGURED) else None
+        event = {"which": name, "trial": trial, "score": score, "items": items}
         before[name] = session.ledger.append("scored", **event, seconds=cost.seconds, at=session.clock.now())
         session.tell("final", f"{name.replace('_', ' ')} scores {score.value:.3f} on the final split")
     if choice.trial is None:  # the base is the result: its score is looked at as the best one
         base = {name: before["base"][name] for name in ("score", "items")}
         session.ledger.append("scored", which="best", trial=None, **base, at=session.clock.now())
+
+
+def _as_configured(session: Session, trial_id: str) -> dict[str, Model]:
+    """The base once more, decoded as the chosen model's generation_config.json says, if that is not as the base's."""
+    best, base = _weights(session, trial_id), session.request.model_path
+    try:
+        if not decoding.set_apart(best, base):
+            return {}
+    except InputError as error:
+        session.tell("final", f"what the settings of {trial_id} bring is not measured: {error}")
+        return {}
+    return {AS_CONFIGURED: Model(base, configured_as=str(best.absolute()))}
 
 
 # ---------------------------------------------------------------- what is handed over

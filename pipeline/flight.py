@@ -43,6 +43,7 @@ def prepare(session: Session, trial: Trial, started_at: float, train_seconds: fl
         recipe=trial.recipe,
         model_path=request.model_path,
         benchmark=request.benchmark,
+        protocol=request.protocol,
         key=request.key,
         fidelity=trial.proposal.fidelity,
         resume_from=str((session.folder / "trials" / continues / CHECKPOINT).absolute()) if continues else None,

@@ -18,6 +18,7 @@ class TrialJob(Record):
     recipe: Recipe
     model_path: str
     benchmark: str  # a name, or a folder
+    protocol: str = "own"
     key: ItemsKey = ItemsKey()  # its salt is empty: a trial never learns which final items count
     fidelity: float = 1.0
     resume_from: str | None = None  # another trial's checkpoint of the same recipe
@@ -38,9 +39,11 @@ class EvaluateJob(Record):
 
     model_path: str
     benchmark: str
+    protocol: str = "own"
     role: Literal["search", "final"] = "search"
     key: ItemsKey = ItemsKey()  # with the salt if the role is final
     few_shot: int = 0
     limit: int | None = None
     engine: str = "hf"
     scorer: str = "harness"
+    configured_as: str | None = None  # a model whose generation_config.json says how to decode, for this one

@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from pipeline import __version__, recipe
+from pipeline import __version__, protocols, recipe
+from pipeline.decoding import describe
 from pipeline.errors import InputError
 from pipeline.paths import digest, read_json
 from pipeline.types import Benchmark, Budget, ItemsKey, Record, Trial
 from pipeline.types import Recipe as RecipeNoun
 
 RUN_FILE = "run.json"
+WHOLE_TEST = "search and final items are both the whole test set"
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "lm_eval", "numpy", "scipy")
 
 
@@ -41,7 +43,7 @@ class RunRequest(Record):
     search_limit: int | None = None  # search items at most
     final_limit: int | None = None  # final items at most
     guards: tuple[str, ...] = ()  # beside those that ship: dotted addresses from the user's command line
-    protocol: str = "own"
+    protocol: str = protocols.OWN  # a name, or the whole path of a user's YAML
     keep_best: int = 3  # trials whose weights are kept
     before: dict[str, float] = {}  # seconds spent before opening, outside the budget, by what on: building the lab, say
     keep_open: int = 16  # trials whose checkpoints are kept for a continuation
@@ -71,6 +73,7 @@ def describe_run(request: RunRequest, benchmark: Benchmark, seals: dict[str, str
         "schema": 1,
         "request": request,
         "metric": benchmark.metric,
+        "terms": _terms(request, benchmark),
         "versions": versions(),
         "fingerprints": {
             "recipe": recipe.fingerprint(request.recipe),
@@ -79,6 +82,19 @@ def describe_run(request: RunRequest, benchmark: Benchmark, seals: dict[str, str
         },
         "strategy": recipe.strategy(request.recipe),
         "seals": seals,
+        "sealed": not protocols.is_whole_test(benchmark),
+    }
+
+
+def _terms(request: RunRequest, benchmark: Benchmark) -> dict[str, Any]:
+    """How the run scores, in words: which items, and how answers are drawn."""
+    few_shot = benchmark.few_shot_decoding
+    return {
+        "protocol": protocols.name_of(request.protocol),
+        "weight": benchmark.weight,
+        "items": WHOLE_TEST if protocols.is_whole_test(benchmark) else "search and final items are disjoint",
+        "decoding": describe(benchmark.decoding),
+        "few_shot_decoding": describe(few_shot) if few_shot else None,
     }
 
 

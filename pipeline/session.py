@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline import benchmarks, catalogue, evaluations, finish, flight, keeping, limits, opening, plugins
+from pipeline import catalogue, evaluations, finish, flight, keeping, limits, opening, plugins, protocols
 from pipeline.admission import admit, load_guards
 from pipeline.clock import Clock, wall
 from pipeline.cores import cores
@@ -35,7 +35,7 @@ class Session:
         self.ledger.repair()
         self.clock = Clock(self.note, now)
         self.clock.replay(self.ledger.events(), lock.last_beat, counts_on=self.request.agent is None)
-        self.benchmark = benchmarks.load_benchmark(self.request.benchmark)
+        self.benchmark = protocols.benchmark(self.request.benchmark, self.request.protocol)
         self.guards = load_guards(self.request.guards)
         self.sources = opening.sources(self.request, self.benchmark)
         self.space = search_space(self.request.recipe, self.sources)

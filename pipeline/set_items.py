@@ -59,7 +59,8 @@ class SplitOf(Strict):
 class SetItems(Strict):
     """The `items` of a benchmark.yaml: named data sets, and what each split takes of them.
 
-    With `parts` every set is a part that can be asked for alone, as in `bfcl_ast:simple_python`.
+    With `parts` every set is a part that can be asked for alone, as in `bfcl_ast:simple_python`. With `whole` search
+    and final items are both the whole test set, as a protocol may have it (`whole_test`).
     """
 
     sets: dict[str, ItemSet]
@@ -67,6 +68,7 @@ class SetItems(Strict):
     final: SplitOf
     fewshot: SplitOf | None = None
     parts: bool = False
+    whole: bool = False
 
     @model_validator(mode="after")
     def _disjoint(self) -> Self:
@@ -74,12 +76,18 @@ class SetItems(Strict):
             for name in split.sets if split else ():
                 if name not in self.sets:
                     raise ValueError(f"set '{name}' is not among sets: {', '.join(self.sets)}")
-        for name, split in (("search", self.search), ("fewshot", self.fewshot)):
+        for name, split in () if self.whole else (("search", self.search), ("fewshot", self.fewshot)):
             shared = set(split.sets) & set(self.final.sets) if split else set()
             if split and shared and split.begin < self.final.end and self.final.begin < split.end:
                 where = ", ".join(sorted(shared))
                 raise ValueError(f"{name} and final overlap in {where}: give them disjoint begin and end")
         return self
+
+
+def whole_test(found: SetItems) -> SetItems:
+    """The same sets with the whole of those that final items come from as search and as final items."""
+    whole = SplitOf(sets=found.final.sets)
+    return found.model_copy(update={"search": whole, "final": whole, "whole": True})
 
 
 def split_items(who: str, folder: str, found: SetItems, split: str, seed: int, n: int | None = None) -> list[Item]:

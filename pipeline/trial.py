@@ -6,7 +6,7 @@ import time
 import traceback
 from pathlib import Path
 
-from pipeline import benchmarks, data, plugins
+from pipeline import benchmarks, data, plugins, protocols
 from pipeline.errors import PosttrainError
 from pipeline.evaluate import Evaluation, evaluate, stops_enough
 from pipeline.inspection import inspect_source
@@ -46,7 +46,7 @@ class TrialRun:
     def run(self) -> None:
         """The trial's story. Raises what its parts raise."""
         job = self.job
-        benchmark = benchmarks.load_benchmark(job.benchmark)
+        benchmark = protocols.benchmark(job.benchmark, job.protocol)
         self._ask_guards(benchmark)
         refused = [verdict for verdict in self.verdicts if not verdict.ok]
         if refused:

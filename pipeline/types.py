@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Strict(BaseModel):
@@ -104,6 +104,39 @@ class Cost(Record):
     dollars: float = 0.0
 
 
+class Decoding(Strict):
+    """How answers are drawn: greedily, or as samples of which each item gets `repeats`.
+
+    Each token is drawn from the `top_k` likeliest (0: all), of these from the nucleus of mass `top_p`, of these from
+    those at least `min_p` times as likely as the likeliest. With `own` the model's generation_config.json decides, as
+    that library reads it; of the rest only `repeats` counts then, and a model that asks to be greedy answers once.
+    """
+
+    temperature: float = Field(default=0.0, ge=0.0, le=100.0)  # 0: greedy
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    top_k: int = Field(default=0, ge=0)
+    min_p: float = Field(default=0.0, ge=0.0, lt=1.0)
+    repetition_penalty: float = Field(default=1.0, gt=0.0, le=100.0)  # of tokens there already (Keskar et al. 2019)
+    repeats: int = Field(default=1, ge=1, le=10_000)
+    own: Literal["transformers", "vllm"] | None = None
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        draws = (self.temperature, self.top_p, self.top_k, self.min_p)
+        if self.own and (*draws, self.repetition_penalty) != (0.0, 1.0, 0, 0.0, 1.0):
+            raise ValueError("own leaves all but repeats to the model: leave the other settings out")
+        if not self.own and self.temperature == 0.0 and (*draws, self.repeats) != (0.0, 1.0, 0, 0.0, 1):
+            raise ValueError("greedy decoding (temperature 0) draws nothing: give a temperature, or leave the rest out")
+        return self
+
+    def asked(self) -> dict[str, Any]:
+        """The fields of a Request that ask for this; `own` must have been read before."""
+        return {**self.model_dump(exclude={"own", "repeats"}), "n": self.repeats}
+
+
+GREEDY = Decoding()
+
+
 class Score(Record):
     """A benchmark score in [0, 1]: `value` by strict extraction, `lenient` by forgiving extraction."""
 
@@ -115,6 +148,10 @@ class Score(Record):
     role: Literal["search", "final"]
     lenient: float | None = None
     stops: float | None = None  # share of answers that ended by themselves
+    repeats: int = 1  # answers per item; an item's score is their mean
+    stderr_within: float | None = None  # the part of stderr that drawing answers adds: more repeats lower it
+    pass_at_k: dict[str, float] | None = None  # k -> chance that one of k answers is right, where repeats are 0 or 1
+    decoding: Decoding | None = None  # None: not known, as of answers made elsewhere
     source: Literal["measured", "published"] = "measured"
 
 
@@ -194,6 +231,8 @@ class Benchmark(Strict):
     few_shot: int = 4
     max_tokens: int = 128
     runs_code: bool = False  # answers are executed: only where there is a sandbox
+    decoding: Decoding = GREEDY
+    few_shot_decoding: Decoding | None = None  # of the few-shot base, where a protocol has it decoded otherwise
     anchors: dict[str, Any] = {}
     folder: str = ""
 
@@ -231,6 +270,9 @@ class Request(Record):
     max_tokens: int = 128
     temperature: float = 0.0
     top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
     n: int = 1
     benchmark: str = ""  # what it belongs to and which item it asks, for engines that look answers up
     item: str = ""

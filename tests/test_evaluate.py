@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import shutil
 import stat
 
 import pytest
 
 from pipeline import benchmarks, evaluate
 from pipeline.jobs import ITEMS, JOB, OUTCOME
-from pipeline.paths import read_json, read_jsonl, write_json
-from pipeline.types import ItemsKey, Score
+from pipeline.paths import read_json, read_jsonl, write_json, write_jsonl
+from pipeline.types import GREEDY, Decoding, ItemsKey, Score
 from tests import tiny_models
 
 BENCHMARK = benchmarks.load_benchmark("tiny_gsm8k")
@@ -77,3 +78,77 @@ def test_final_results_are_for_their_owner_only_and_the_salt_selects_them(tmp_pa
             assert stat.S_IMODE((tmp_path / salt / name).stat().st_mode) == 0o600
         ids.append([item["id"] for item in read_jsonl(tmp_path / salt / ITEMS)])
     assert ids[0] != ids[1]
+
+
+# ---------------------------------------------------------------- decoding
+
+
+def configured(tmp_path, **settings):
+    """The taught model with other settings in its generation_config.json."""
+    folder = shutil.copytree(tiny_models.taught("qwen3"), tmp_path / "configured")
+    config = read_json(folder / "generation_config.json")
+    write_json(folder / "generation_config.json", {**config, **settings})
+    return folder
+
+
+def scored(model, items=8, **changes):
+    options = {name: changes.pop(name) for name in ("configured_as", "few_shot") if name in changes}
+    benchmark = BENCHMARK.model_copy(update=changes)
+    wanted = benchmarks.items(BENCHMARK, "search", ItemsKey(), items)
+    return evaluate.evaluate(model, benchmark, wanted, "search", dtype="float32", **options)
+
+
+def answers(evaluation):
+    return [[answer["response"] for answer in item.get("responses", [item])] for item in evaluation.items]
+
+
+SAMPLED = Decoding(temperature=0.9, repeats=3)
+
+
+def test_samples_are_drawn_as_the_benchmark_says_and_repeat_themselves():
+    model = tiny_models.taught("qwen3")
+    found, again = scored(model, decoding=SAMPLED), scored(model, decoding=SAMPLED)
+    assert answers(found) == answers(again) and found.score == again.score
+    assert found.score.decoding == SAMPLED and found.score.repeats == 3 and found.score.n == 8
+    assert len({text for texts in answers(found) for text in texts}) > 8
+    assert answers(scored(model, 5, decoding=SAMPLED)) == answers(found)[:5]
+    assert set(found.score.pass_at_k) == {"1", "2", "3"}
+
+
+def test_the_few_shot_base_is_decoded_as_all_unless_a_protocol_says_otherwise():
+    model = tiny_models.taught("qwen3")
+    assert scored(model, 2, decoding=SAMPLED, few_shot=1).score.decoding == SAMPLED
+    changed = scored(model, 2, decoding=SAMPLED, few_shot_decoding=Decoding(temperature=0.6), few_shot=1)
+    assert changed.score.decoding == Decoding(temperature=0.6)
+
+
+def test_a_protocol_may_have_each_model_decoded_as_it_says_itself(tmp_path):
+    own = Decoding(own="vllm", repeats=2)
+    cold = configured(tmp_path, temperature=0.0)
+    assert scored(cold, 3, decoding=own).score.decoding == GREEDY
+    assert scored(tiny_models.taught("qwen3"), 3, decoding=own).score.decoding == Decoding(temperature=1.0, repeats=2)
+
+
+def test_the_base_under_another_model_s_settings_is_what_these_alone_bring(tmp_path):
+    base = tiny_models.taught("qwen3")
+    other = configured(tmp_path, do_sample=True, temperature=0.9, top_k=0)
+    assert answers(scored(other)) == answers(scored(base))  # by default a setting brings nothing
+    found = scored(base, configured_as=other)
+    assert found.score.decoding == Decoding(temperature=0.9)
+    assert answers(found) == answers(scored(base, decoding=Decoding(temperature=0.9))) != answers(scored(base))
+
+
+def test_answers_made_elsewhere_count_however_many_there_are(tmp_path):
+    items = benchmarks.items(BENCHMARK, "search", ItemsKey(), 3)
+    write_jsonl(tmp_path / "made.jsonl", [
+        {"id": item["id"], "response": f"#### {item['answer'] if copy < number else 'none'}"}
+        for number, item in enumerate(items) for copy in range(2)
+    ])  # fmt: skip
+    given = {"engine": "recorded", "file": str(tmp_path / "made.jsonl")}
+    every = evaluate.evaluate("a label", BENCHMARK, items, "search", all_samples=True, **given)
+    assert [item["strict"] for item in every.items] == [0.0, 0.5, 1.0]
+    assert (every.score.value, every.score.repeats, every.score.decoding) == (0.5, 2, None)
+    first = evaluate.evaluate("a label", BENCHMARK, items, "search", **given)
+    assert [item["strict"] for item in first.items] == [0.0, 1.0, 1.0]
+    own = BENCHMARK.model_copy(update={"decoding": Decoding(own="vllm", repeats=2)})  # no folder to read
+    assert evaluate.evaluate("a label", own, items, "search", **given).score.value == 0.5

@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from pipeline.errors import InputError
+from pipeline.paths import read_json, write_json, write_jsonl
 from pipeline.types import Budget, Proposal
 from tests import runs
 from tests.runs import GOOD, RATE, WEAK, Bench
@@ -98,3 +100,99 @@ def test_a_changed_file_flags_the_run(bench: Bench) -> None:
     report = session.finish()
     assert report["flagged"] and report["fraction"]["value"] == 0.0
     assert any(not verdict["ok"] and verdict["guard"] == "files" for verdict in report["verdicts"])
+
+
+# ---------------------------------------------------------------- a model's own settings
+
+
+def configure(bench: Bench, trial_id: str, **settings: object) -> None:
+    write_json(bench.folder / "trials" / trial_id / "model" / "generation_config.json", settings)
+
+
+def test_what_the_best_model_s_settings_alone_bring_is_measured_on_the_base(bench: Bench) -> None:
+    session = bench.open(budget=Budget(seconds=1000.0))
+    session.step(GOOD)
+    configure(bench, "t001", do_sample=True, temperature=0.7)
+    report = session.finish()
+    job = read_json(bench.folder / "sealed" / "final-1" / "base_as_configured" / "job.json")
+    assert job["configured_as"] == str(bench.folder / "trials" / "t001" / "model")
+    assert job["model_path"] == session.request.model_path
+    assert report["base_as_configured"]["value"] == report["scores"]["base"]["value"]  # a fake base is alike always
+    assert report["base_as_configured"]["points"]["value"] == 0.0
+    text = (bench.folder / "report.md").read_text()
+    assert "base, decoded as t001's generation" in text and "these settings alone bring the base +0.0" in text
+
+
+def test_settings_like_the_base_s_need_no_row_of_their_own(bench: Bench) -> None:
+    session = bench.open(budget=Budget(seconds=1000.0))
+    session.step(GOOD)
+    configure(bench, "t001", do_sample=False, pad_token_id=0)
+    report = session.finish()
+    assert "base_as_configured" not in report and not (bench.folder / "sealed/final-1/base_as_configured").exists()
+
+
+def test_the_settings_of_an_earlier_choice_are_not_shown_as_the_present_one_s(bench: Bench) -> None:
+    session = bench.open(budget=Budget(seconds=15.0))
+    session.step(WEAK)
+    configure(bench, "t001", do_sample=True, temperature=0.7)
+    assert "base_as_configured" in session.finish()
+    session.close()
+    extended = bench.resume(20.0)
+    extended.step(GOOD)
+    report = extended.finish()
+    assert report["best_trial"] == "t002" and "base_as_configured" not in report
+
+
+def test_unusable_settings_are_said_and_end_no_run(bench: Bench) -> None:
+    session, told = bench.open(budget=Budget(seconds=1000.0)), []
+    session.on_event = lambda news: told.append(news.text)
+    session.step(GOOD)
+    configure(bench, "t001", do_sample=True, temperature="hot")
+    assert session.finish()["best_trial"] == "t001"
+    assert any("not measured" in text and "temperature: must be a number" in text for text in told)
+
+
+# ---------------------------------------------------------------- a protocol
+
+
+@pytest.fixture
+def gsm8k(tmp_path, monkeypatch):
+    """Local copies of GSM8K in miniature."""
+    monkeypatch.setenv("POSTTRAIN_DATA_ROOT", str(tmp_path / "data"))
+    for split, n in (("train", 60), ("test", 12)):
+        rows = [{"question": f"{split} {i}?", "answer": f"It is {i}.\n#### {i}"} for i in range(n)]
+        write_jsonl(tmp_path / "data" / "gsm8k" / f"{split}.jsonl", rows)
+
+
+def test_under_a_protocol_the_run_says_that_its_final_items_were_searched_on(bench: Bench, gsm8k: None) -> None:
+    session = bench.open(budget=Budget(seconds=1000.0), benchmark="gsm8k", protocol="posttrainbench-v1.2")
+    session.step(GOOD)
+    report = session.finish()
+    assert bench.job("t001")["protocol"] == "posttrainbench-v1.2"
+    assert read_json(bench.folder / "sealed/final-1/best/job.json")["protocol"] == "posttrainbench-v1.2"
+    assert report["protocol"] == "posttrainbench-v1.2" and report["sealed"] is False
+    assert report["terms"] == {
+        "protocol": "posttrainbench-v1.2",
+        "weight": pytest.approx(0.1011, abs=1e-4),
+        "items": "search and final items are both the whole test set",
+        "decoding": "as each model's generation_config.json says (vllm's reading), 3 answers per item",
+        "few_shot_decoding": "temperature 0.6, top-p 0.95, 3 answers per item",
+    }
+    assert read_json(bench.folder / "run.json")["terms"] == report["terms"]
+    text = " ".join((bench.folder / "report.md").read_text().split())
+    assert "Not sealed: search and final items are both the whole test set, as the protocol has it" in text
+    assert "no agent saw" not in text and "decoded: as each model's generation" in text
+
+
+def test_without_a_protocol_a_run_is_sealed_and_decoded_greedily(bench: Bench) -> None:
+    session = bench.open(budget=Budget(seconds=1000.0))
+    session.step(GOOD)
+    report = session.finish()
+    assert report["protocol"] == "own" and report["sealed"] is True and report["terms"]["decoding"] == "greedy"
+    assert "no agent saw" in (bench.folder / "report.md").read_text()
+
+
+def test_a_benchmark_outside_the_protocol_opens_no_run(bench: Bench) -> None:
+    with pytest.raises(InputError, match="a miniature of gsm8k, is not part of the protocol"):
+        bench.open(protocol="posttrainbench-v1")
+    assert not bench.folder.exists()

@@ -22,18 +22,23 @@ def compare(
     limit: options.Limit = None,
     engine: Annotated[str, typer.Option(metavar="E", help="What generates: see `posttrain list engines`.")] = "hf",
     lab_seed: options.LabSeed = 0,
+    protocol: options.Protocol = "own",
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    repeats: options.Repeats = None,
     out: options.ItemsOut = None,
     as_json: options.Json = False,
 ) -> None:
-    """Compare two models on the same items.
+    """Compare two models on the same items, decoded alike.
 
     \b
     Example:
       posttrain compare lab/qwen3 lab/qwen3-base --benchmark tiny_gsm8k
     """
-    from pipeline import models
+    from pipeline import models, protocols
 
-    names, wanted = options.benchmarks(benchmark, first), {"a": first, "b": second}
+    names, wanted = options.benchmarks(benchmark, first, protocol), {"a": first, "b": second}
+    shelf = options.decoded(names, protocol, temperature, top_p, repeats)
     for name in wanted.values():
         models.check(name)
     options.plugin("engines", engine, "--engine")
@@ -42,10 +47,11 @@ def compare(
     with console.stdout_kept_clean():
         folders = {role: models.resolve(name, lab_seed, progress) for role, name in wanted.items()}
         engines: dict[str, tuple[str, dict[str, Any]]] = {role: (engine, {}) for role in wanted}
-        found = evaluate_all(names, folders, split, lab_seed, limit, engines, progress)
+        found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress)
         path = write_items(folder, found, private=split == "final")
     rows = [difference(name, by_role["a"], by_role["b"]) for name, by_role in found.items()]
-    document = {"a": first, "b": second, "split": split, "benchmarks": rows, "items": path.absolute()}
+    terms = {"split": split, "protocol": protocols.name_of(protocol)}
+    document = {"a": first, "b": second, **terms, "benchmarks": rows, "items": path.absolute()}
     if as_json:
         console.document(document)
     else:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline import console
-from pipeline.commands import options
+from pipeline.commands import options, terms
+
+if TYPE_CHECKING:
+    from pipeline.types import Benchmark
 
 RECORDED = "recorded"
 Rows = dict[str, list[dict[str, Any]]]  # per-item results by what they are of: model, base, instruct
@@ -25,17 +28,23 @@ def evaluate(
     limit: options.Limit = None,
     engine: Annotated[str, typer.Option(metavar="E", help="What generates: see `posttrain list engines`.")] = "hf",
     lab_seed: options.LabSeed = 0,
+    protocol: options.Protocol = "own",
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    repeats: options.Repeats = None,
     allow_unsafe_code: Annotated[bool, typer.Option(help="Run model-written code even without a sandbox.")] = False,
     out: options.ItemsOut = None,
     as_json: options.Json = False,
 ) -> None:
     """Score a model on benchmarks, by a search's own rules.
 
-    With --base and --instruct also the fraction of the human gain.
+    With --base and --instruct also the fraction of the human gain. All models are decoded alike: greedily, unless
+    the benchmark, a protocol or an option says otherwise. What the model's own generation_config.json would bring the
+    base is scored beside it where the two differ.
 
     \b
     Example:
-      posttrain evaluate lab/qwen3 --benchmark tiny_gsm8k --limit 100
+      posttrain evaluate lab/qwen3 --benchmark tiny_gsm8k --limit 100 --repeats 5
     """
     from pipeline import models
     from pipeline.errors import InputError
@@ -45,7 +54,7 @@ def evaluate(
         os.environ[ALLOW] = "1"
     if (base is None) != (instruct is None):
         raise InputError("--base and --instruct: the fraction needs both; give both or neither")
-    names = options.benchmarks(benchmark, model)
+    shelf = options.decoded(options.benchmarks(benchmark, model, protocol), protocol, temperature, top_p, repeats)
     named = {"model": model, "base": base, "instruct": instruct}
     wanted = {role: name for role, name in named.items() if name is not None}
     engine, _, file = engine.partition(":")  # recorded:FILE
@@ -61,10 +70,13 @@ def evaluate(
             role: Path(name) if role in looked_up else models.resolve(name, lab_seed, progress)
             for role, name in wanted.items()
         }
-        engines = {role: (engine, {"file": file}) if role in looked_up else (_plain(engine), {}) for role in wanted}
-        found = evaluate_all(names, folders, split, lab_seed, limit, engines, progress)
+        recorded = (engine, {"file": file, "all_samples": repeats is None})
+        engines = {role: recorded if role in looked_up else (_plain(engine), {}) for role in wanted}
+        apart = None if looked_up else terms.configured_as(folders)
+        found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress, apart)
         path = write_items(folder, found, private=split == "final")
-    document = summary(model, found, path)
+    document = summary(model, found, path, {each.name: each.weight for each in shelf})
+    document |= terms.document(found, shelf, protocol, folders)
     if as_json:
         console.document(document)
     else:
@@ -77,10 +89,10 @@ def _plain(engine: str) -> str:
 
 
 def evaluate_all(
-    names: list[str], folders: dict[str, Path], split: options.Split, lab_seed: int, limit: int | None,
-    engines: dict[str, tuple[str, dict[str, Any]]], progress: Callable[..., None],
+    shelf: list[Benchmark], folders: dict[str, Path], split: options.Split, lab_seed: int, limit: int | None,
+    engines: dict[str, tuple[str, dict[str, Any]]], progress: Callable[..., None], configured_as: Path | None = None,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """An `Evaluation` by benchmark and role."""
+    """An `Evaluation` by benchmark and role; with `configured_as` also the base's under that model's settings."""
     from pipeline import benchmarks, evaluate, machine
     from pipeline.types import ItemsKey
 
@@ -90,14 +102,19 @@ def evaluate_all(
 
     torch.set_num_threads(threads)
     found: dict[str, dict[str, Any]] = {}
-    for name in names:
-        benchmark = benchmarks.load_benchmark(name)
+    for benchmark in shelf:
         items = benchmarks.items(benchmark, split, key, limit)
         for role, folder in folders.items():
             progress(f"{benchmark.name}: scoring {role} on {len(items)} {split} items")
             engine, chosen = engines[role]
             scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine, **chosen)
             found.setdefault(benchmark.name, {})[role] = scored
+        if configured_as is not None:
+            progress(f"{benchmark.name}: scoring base as {configured_as.name}'s generation_config says")
+            found[benchmark.name][terms.AS_CONFIGURED] = evaluate.evaluate(
+                folders["base"], benchmark, items, split, key=key, engine=engines["base"][0],
+                configured_as=configured_as,
+            )  # fmt: skip
     progress("done")
     return found
 
@@ -117,7 +134,7 @@ def write_items(folder: Path, found: dict[str, dict[str, Any]], private: bool) -
     return path
 
 
-def summary(model: str, found: dict[str, dict[str, Any]], path: Path) -> dict[str, Any]:
+def summary(model: str, found: dict[str, dict[str, Any]], path: Path, weights: dict[str, float]) -> dict[str, Any]:
     """What `--json` prints: the model's scores, and the fraction where base and instruct were scored, too."""
     document: dict[str, Any] = {
         "model": model,
@@ -128,23 +145,19 @@ def summary(model: str, found: dict[str, dict[str, Any]], path: Path) -> dict[st
         document |= {
             "base": [by_role["base"].score for by_role in found.values()],
             "instruct": [by_role["instruct"].score for by_role in found.values()],
-            **fraction(found),
+            **fraction(found, weights),
         }
     return document
 
 
-def fraction(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def fraction(found: dict[str, dict[str, Any]], weights: dict[str, float]) -> dict[str, Any]:
     """The fraction over all benchmarks, by their weights, with its interval; null with the reason within noise."""
-    from pipeline import benchmarks, gain
+    from pipeline import gain
 
-    cells = [gain.Cell("model", name, **{_column(role): strict(by_role[role]) for role in by_role})
+    cells = [gain.Cell("model", name, *(strict(by_role[role]) for role in ("model", "base", "instruct")))
              for name, by_role in found.items()]  # fmt: skip
-    result = gain.matrix_fraction(cells, {name: benchmarks.load_benchmark(name).weight for name in found})
+    result = gain.matrix_fraction(cells, weights)
     return {"fraction": result.interval, "fraction_why": result.why}
-
-
-def _column(role: str) -> str:
-    return "best" if role == "model" else role
 
 
 def strict(evaluation: Any) -> Any:
@@ -156,11 +169,15 @@ def strict(evaluation: Any) -> Any:
 
 def as_text(document: dict[str, Any]) -> str:
     """The scores as a table."""
+    from pipeline.types import Score
+
+    configured = f"base, decoded as {terms.short(document['model'])}'s generation_config says"
     labels = {"scores": document["model"], "base": "base", "instruct": "instruct"}
+    labels |= {terms.AS_CONFIGURED: configured} if terms.AS_CONFIGURED in document else {}
     width = max(map(len, labels.values()))
     lines = [f"{'':{width}}  {'benchmark':16}  {'strict':>6} {'+-':>6}  lenient  stops  items  metric"]
     for role, label in labels.items():
-        for score in document.get(role, []):
+        for score in map(Score.model_validate, document.get(role, [])):
             stops = "-" if score.stops is None else f"{score.stops:.2f}"
             lines.append(
                 f"{label:{width}}  {score.benchmark:16}  {score.value:6.3f} {score.stderr:6.3f}  {score.lenient:7.3f}"
@@ -171,4 +188,4 @@ def as_text(document: dict[str, Any]) -> str:
         lines.append(f"fraction of the human gain  {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]")
     elif "fraction" in document:
         lines.append(f"no fraction: {document['fraction_why']}")
-    return "\n".join([*lines, f"per-item results: {document['items']}"])
+    return "\n".join([*lines, *terms.lines(document), f"per-item results: {document['items']}"])

@@ -37,6 +37,17 @@ def benchmarks() -> Rows:
     return [{"name": each.name, "summary": each.summary, "metric": each.metric, "kind": each.kind} for each in found]
 
 
+def protocols() -> Rows:
+    """The protocols in evals/protocols/, and what goes without one."""
+    from pipeline import protocols as shelf
+
+    rows: Rows = [{"name": shelf.OWN, "summary": "Each benchmark's own items, weight and decoding (the default)."}]
+    for name in shelf.names()[1:]:
+        found = shelf.load(name)
+        rows.append({"name": name, "summary": found.summary, "benchmarks": list(found.weights)})
+    return rows
+
+
 def recipes() -> Rows:
     """The recipes in recipes/."""
     from pipeline.recipe import load_recipe, recipe_names
@@ -64,7 +75,13 @@ def plugin_rows(kind: str) -> Rows:
     return [{"name": name, "summary": plugins.summary(kind, name)} for name in plugins.names(kind)]
 
 
-KINDS: dict[str, Callable[[], Rows]] = {"models": models, "benchmarks": benchmarks, "recipes": recipes, "data": data}
+KINDS: dict[str, Callable[[], Rows]] = {
+    "models": models,
+    "benchmarks": benchmarks,
+    "protocols": protocols,
+    "recipes": recipes,
+    "data": data,
+}
 
 
 def list_kind(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from pipeline.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from pipeline.types import Benchmark
 
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
@@ -30,6 +33,17 @@ Split = Annotated[Literal["search", "final"], typer.Option("--split", help="Item
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Score the first N items only.")]
 ItemsOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for per-item results.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New or empty. Default: a new one in ./runs.")]
+Protocol = Annotated[
+    str, typer.Option("--protocol", metavar="P", help="Weights, items and decoding: see `posttrain list protocols`.")
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option("--temperature", metavar="T", help="Sample at it; 0 is greedy. Default: the benchmark's."),
+]
+TopP = Annotated[float | None, typer.Option("--top-p", metavar="P", help="Sample from the nucleus of that mass.")]
+Repeats = Annotated[
+    int | None, typer.Option("--repeats", metavar="N", help="Answers per item; alone: temperature 0.6, top-p 0.95.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 
 
@@ -70,19 +84,39 @@ def split(
     return list(dict.fromkeys(names))
 
 
-def benchmarks(values: list[str], model: str = "lab/") -> list[str]:
-    """The benchmarks asked for: names in evals/ or folders, checked to be loadable.
+def benchmarks(values: list[str], model: str = "lab/", protocol: str = "own") -> list[str]:
+    """The benchmarks asked for: names in evals/ or folders, checked to be loadable and part of the protocol.
 
-    `all` are the miniatures for a lab model, and the others for any other one.
+    `all` are the protocol's, or else the miniatures for a lab model, and the others for any other one.
     """
     from pipeline import benchmarks as shelf
+    from pipeline import protocols
 
     tiny = shelf.tiny_names() if "all" in ",".join(values) else []
     everything = tiny if model.startswith("lab/") else [name for name in shelf.names() if name not in tiny]
+    if protocol != protocols.OWN:
+        everything = list(protocols.load(protocol).weights)
     names = split(values, "benchmark", "--benchmark", shelf.names(), everything)
     for name in names:
-        shelf.load_benchmark(name)
+        protocols.benchmark(name, protocol)
     return names
+
+
+def decoded(
+    names: list[str], protocol: str, temperature: float | None, top_p: float | None, repeats: int | None
+) -> list[Benchmark]:
+    """The benchmarks of these names, their answers drawn as the options say, else as the protocol, else as their own.
+
+    Options hold for the few-shot form as well.
+    """
+    from pipeline import protocols
+    from pipeline.decoding import overridden
+
+    found = [protocols.benchmark(name, protocol) for name in names]
+    if temperature is None and top_p is None and repeats is None:
+        return found
+    drawn = [(each, overridden(each.decoding, temperature, top_p, repeats)) for each in found]
+    return [each.model_copy(update={"decoding": how, "few_shot_decoding": None}) for each, how in drawn]
 
 
 def plugin(kind: str, name: str, option: str) -> str:

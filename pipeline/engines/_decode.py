@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+DRAW_ROWS = 32  # rows drawn from at once: each needs a few sorted copies of the vocabulary
 DROP_AT = 0.8  # the cache is copied without the ended rows once their share leaves this much alive
 
 
@@ -25,6 +26,9 @@ class Row:
     until: tuple[str, ...] = ()
     temperature: float = 0.0
     top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
     random: np.random.Generator | None = None  # needed if temperature > 0
     tokens: list[int] = field(default_factory=list)
     stopped: bool = False  # ended its turn by itself
@@ -72,11 +76,18 @@ class Batch:
         self.cache = output.past_key_values
         return output.logits[:, -1]
 
-    def _choose(self, logits: torch.Tensor) -> torch.Tensor:
-        chosen = logits.argmax(-1)
-        for i, row in enumerate(self.rows):
-            if row.temperature > 0 and not row.done:
-                chosen[i] = sample(logits[i], row)
+    def _choose(self, logits_RxV: torch.Tensor) -> torch.Tensor:
+        running = [i for i, row in enumerate(self.rows) if not row.done]
+        penalised = [i for i in running if self.rows[i].repetition_penalty != 1.0]
+        if penalised:
+            logits_RxV = logits_RxV.float()
+            for i in penalised:
+                penalise(logits_RxV[i], self.rows[i])
+        chosen = logits_RxV.argmax(-1)
+        drawn = [i for i in running if self.rows[i].temperature > 0]
+        for begin in range(0, len(drawn), DRAW_ROWS):
+            some = drawn[begin : begin + DRAW_ROWS]
+            chosen[some] = sample(logits_RxV[some], [self.rows[i] for i in some])
         return chosen
 
     def _take(self, row: Row, token: int) -> None:
@@ -111,13 +122,32 @@ class Batch:
         self.mask, self.positions, self.next_ids = self.mask[kept], self.positions[kept], self.next_ids[kept]
 
 
-def sample(logits: torch.Tensor, row: Row) -> int:
-    """One token by temperature and nucleus, from one uniform draw of the row's own generator."""
-    assert row.random is not None
-    shares, tokens = torch.softmax(logits.double() / row.temperature, -1).sort(descending=True)
+def penalise(logits_V: torch.Tensor, row: Row) -> None:
+    """Make the tokens of the row's prompt and answer less likely, in place, as transformers does."""
+    there = torch.tensor(sorted({*row.prompt, *row.tokens}), device=logits_V.device)
+    values = logits_V[there]
+    logits_V[there] = torch.where(values < 0, values * row.repetition_penalty, values / row.repetition_penalty)
+
+
+def sample(logits_RxV: torch.Tensor, rows: list[Row]) -> torch.Tensor:
+    """A token per row by temperature, then top-k, nucleus and min-p, from one uniform draw of the row's own generator.
+
+    In transformers' order: the nucleus is one of what top-k left, renormalised.
+    """
+
+    def column(values: list[float]) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=logits_RxV.device)[:, None]
+
+    temperature = column([row.temperature for row in rows])
+    shares, tokens = torch.softmax(logits_RxV.double() / temperature, -1).sort(descending=True, stable=True)
+    ranks = torch.arange(shares.shape[-1], device=shares.device)
+    shares = torch.where(ranks < column([float(row.top_k or shares.shape[-1]) for row in rows]), shares, 0.0)
+    shares = shares / shares.sum(-1, keepdim=True)
     before = shares.cumsum(-1) - shares
-    shares = torch.where(before < row.top_p, shares, 0.0)  # the first token always stays
+    shares = torch.where(before < column([row.top_p for row in rows]), shares, 0.0)  # the first token always stays
+    shares = torch.where(shares >= column([row.min_p for row in rows]) * shares[:, :1], shares, 0.0)
     cumulative = shares.cumsum(-1)
-    draw = torch.full((1,), row.random.random(), dtype=cumulative.dtype, device=logits.device) * cumulative[-1]
-    at = int(torch.searchsorted(cumulative, draw, right=True))
-    return int(tokens[min(at, int((shares > 0).sum()) - 1)])
+    draws = column([row.random.random() for row in rows if row.random is not None]) * cumulative[:, -1:]
+    at = torch.searchsorted(cumulative, draws, right=True)
+    at = torch.minimum(at, (shares > 0).sum(-1, keepdim=True) - 1)
+    return tokens.gather(-1, at)[:, 0]

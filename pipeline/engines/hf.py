@@ -21,13 +21,19 @@ ACTIVATIONS = 24  # numbers per prompt token and hidden unit that live at once i
 
 
 def open_engine(
-    model_path: str, dtype: str = "auto", seed: int = 0, batch_rows: int = BATCH_ROWS, family: Family | None = None
-) -> HfEngine:
-    """An engine on a model or adapter folder. `batch_rows` bounds a batch; memory may bound it further."""
+    model_path: str, dtype: str = "auto", seed: int = 0, batch_rows: int = BATCH_ROWS, family: Family | None = None,
+    further_ends: Sequence[int] = (),
+) -> HfEngine:  # fmt: skip
+    """An engine on a model or adapter folder. `batch_rows` bounds a batch; memory may bound it further.
+
+    Of the model's generation_config.json only the ends of a turn count; `further_ends` are tokens beside them.
+    """
     family = family or family_of(model_path)
     device, chosen = weights.placement(dtype)
     model = weights.load_model(model_path, chosen, device)
-    return HfEngine(model, weights.load_tokenizer(model_path, family), family, seed, batch_rows)
+    engine = HfEngine(model, weights.load_tokenizer(model_path, family), family, seed, batch_rows)
+    engine.ends |= frozenset(further_ends)
+    return engine
 
 
 class HfEngine:
@@ -95,9 +101,8 @@ class HfEngine:
 
     def _row(self, request: Request, prompt: list[int], key: tuple[int, int]) -> Row:
         random = np.random.default_rng([self.seed, *key]) if request.temperature > 0 else None
-        return Row(
-            prompt, request.max_tokens, tuple(filter(None, request.until)), request.temperature, request.top_p, random
-        )
+        how = (request.temperature, request.top_p, request.top_k, request.min_p, request.repetition_penalty)
+        return Row(prompt, request.max_tokens, tuple(filter(None, request.until)), *how, random)
 
     def _completion(self, row: Row) -> Completion:
         text = self.tokenizer.decode(row.tokens, skip_special_tokens=True)

@@ -17,18 +17,21 @@ from pipeline.types import Completion, Request
 SHOWN = 5  # of the items without an answer
 
 
-def open_engine(model_path: str, file: str = "", **options: Any) -> Recorded:
-    """An engine on a file of answers; the model is only a label. Raises DataError: missing, broken (with the line)."""
+def open_engine(model_path: str, file: str = "", all_samples: bool = False, **options: Any) -> Recorded:
+    """An engine on a file of answers; the model is only a label. `all_samples`: whatever number of them is asked for.
+
+    Raises DataError: missing, broken (with the line).
+    """
     if not file:
         raise InputError("--engine recorded: name the file of answers, as in recorded:answers.jsonl")
-    return Recorded(Path(file).expanduser())
+    return Recorded(Path(file).expanduser(), all_samples)
 
 
 class Recorded:
     """Looks answers up. `ignored` counts the lines that no request asked for."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, all_samples: bool = False) -> None:
+        self.path, self.all_samples = path, all_samples
         self.samples: dict[tuple[str, str | int], list[Completion]] = {}
         for number, row in enumerate(read_rows(path), start=1):
             name = row.get("id", row.get("index"))
@@ -46,16 +49,17 @@ class Recorded:
     def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
         """The first `n` recorded answers of each item. Raises DataError that lists items with too few."""
         found = [self._answers(request) for request in requests]
-        missing = [request.item for request, texts in zip(requests, found, strict=True) if len(texts) < request.n]
+        wanted = [1 if self.all_samples else request.n for request in requests]
+        missing = [request.item for request, texts, n in zip(requests, found, wanted, strict=True) if len(texts) < n]
         if missing:
             shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
-            n = max(request.n for request in requests)
+            n = max(wanted)
             raise DataError(
                 f"{self.path}: {len(missing)} of {len(requests)} items have fewer than {n} answers: {shown}; "
                 "add them, or score fewer items with --limit"
             )
         self.ignored = max(0, self.ignored - sum(map(len, found)))
-        return [answers[: request.n] for request, answers in zip(requests, found, strict=True)]
+        return found if self.all_samples else [answers[:n] for n, answers in zip(wanted, found, strict=True)]
 
     def _answers(self, request: Request) -> list[Completion]:
         for benchmark in (request.benchmark, request.benchmark.partition(":")[0], ""):

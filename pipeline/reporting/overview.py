@@ -8,13 +8,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline import gain
-from pipeline.benchmarks import load_benchmark
+from pipeline import gain, protocols
 from pipeline.errors import InputError
-from pipeline.paths import read_json, share
+from pipeline.paths import read_json
 from pipeline.reporting.story import ROLES, Story, read_run
 from pipeline.reporting.summary import SCHEMA, final_of, is_flagged, paired_items, summarise
-from pipeline.yaml_file import read_yaml
 
 MATRIX_FILE = "matrix.json"
 SHOWN = ("model", "benchmark", "agent", "seed", "fraction", "fraction_why", "fraction_over_few_shot", "gain_points",
@@ -108,19 +106,17 @@ def _cell(run: Run) -> gain.Cell | str:
 def _weights(described: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, float]:
     """Each benchmark's weight, not normalised: the matrix's own, else its protocol's, else its benchmark.yaml's."""
     given = {str(name): float(weight) for name, weight in (described.get("weights") or {}).items()}
-    protocol = {str(run.report["protocol"]): protocol_weights(str(run.report["protocol"])) for run in runs}
     weights = {}
     for run in runs:
         name = str(run.report["benchmark"])
-        known = {**protocol[str(run.report["protocol"])], **given}
-        weights[name] = known[name] if name in known else load_benchmark(run.story.run["benchmark"]).weight
+        weights[name] = given[name] if name in given else _weight(run.story.run)
     return weights
 
 
-def protocol_weights(protocol: str) -> dict[str, float]:
-    """The weights of evals/protocols/NAME.yaml; none for `own` and for a protocol that does not ship."""
-    path = share("evals") / "protocols" / f"{Path(protocol).name}.yaml"
-    return {name: float(weight) for name, weight in read_yaml(path).value["weights"].items()} if path.is_file() else {}
+def _weight(run: Mapping[str, Any]) -> float:
+    """The weight of a run's benchmark as run.json has it; in one of an earlier version, as its protocol has it."""
+    told = (run.get("terms") or {}).get("weight")
+    return float(told) if told else protocols.benchmark(run["benchmark"], run.get("protocol") or protocols.OWN).weight
 
 
 def _averages(cells: Sequence[gain.Cell], weights: Mapping[str, float]) -> dict[str, Any]:

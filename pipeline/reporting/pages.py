@@ -24,6 +24,7 @@ from pipeline.reporting.blocks import (
 )
 from pipeline.reporting.story import Story, improvements
 from pipeline.reporting.summary import final_of
+from pipeline.request import WHOLE_TEST
 from pipeline.types import Recipe, Stage, Trial
 
 ROWS = {"base": "base", "base_few_shot": "base, few-shot", "best": "best", "instruct": "instruct"}
@@ -70,7 +71,9 @@ def _warning(report: dict[str, Any]) -> str:
         parts.append(f"No fraction: {report['fraction_why']}")
     elif report["fraction_why"] and not report["flagged"]:
         parts.append(report["fraction_why"].capitalize())
-    if not report["sealed"]:
+    if _is_whole_test(report):
+        parts.append(f"Not sealed: {report['terms']['items']}, as the protocol has it")
+    elif not report["sealed"]:
         parts.append("Not sealed: the agent could have reached the final items")
     if report["final_looks"] > 1:
         parts.append(f"The final split was looked at {report['final_looks']} times: the last look is not a fresh one")
@@ -104,9 +107,34 @@ def _scores(story: Story, report: dict[str, Any]) -> Table:
         name = f"best ({report['best_trial'] or ('the base' if story.base_is_the_result else 'not chosen')})"
         cells = [number(score[key]) if score else "-" for key in ("value", "stderr", "lenient")]
         rows.append((name if role == "best" else label, *cells, stops, str(score["n"]) if score else "-"))
+    configured, note = _as_configured(report)
     metric = report["metric"] or "score"
     header = ("", "strict", "+-", "lenient", "stops", "items")
-    return Table(f"Final scores ({metric})", tuple(rows), header, note="final items, which no agent saw")
+    items = "the whole test set, which the search was scored on, too" if _is_whole_test(report) else ""
+    notes = listed([items or "final items, which no agent saw", _decoding(report), note])
+    return Table(f"Final scores ({metric})", (*rows, *configured), header, note=notes)
+
+
+def _is_whole_test(report: dict[str, Any]) -> bool:
+    return bool(report.get("terms")) and report["terms"]["items"] == WHOLE_TEST
+
+
+def _decoding(report: dict[str, Any]) -> str:
+    """How answers were drawn, where it is not greedily."""
+    terms = report.get("terms") or {}
+    few_shot = terms.get("few_shot_decoding")
+    told = "" if terms.get("decoding") in (None, "greedy") else f"decoded: {terms['decoding']}"
+    return listed([told, f"few-shot: {few_shot}" if few_shot else ""])
+
+
+def _as_configured(report: dict[str, Any]) -> tuple[list[tuple[str, ...]], str]:
+    """The row of the base under the best model's settings, and what these alone bring."""
+    score = report.get("base_as_configured")
+    if not score:
+        return [], ""
+    cells = [number(score[key]) for key in ("value", "stderr", "lenient")]
+    row = (f"base, decoded as {report['best_trial']}'s generation_config says", *cells, "-", str(score["n"]))
+    return [row], f"these settings alone bring the base {interval(score['points'], 1, '+')} points"
 
 
 def _ruler(report: dict[str, Any]) -> Ruler | None:

@@ -18,6 +18,7 @@ from pipeline.paths import read_json, read_jsonl
 from pipeline.types import Score, Trial, Verdict
 
 ROLES = ("base", "base_few_shot", "instruct", "best")
+AS_CONFIGURED = "base_as_configured"  # the base, decoded as the chosen model's generation_config.json says
 Event = Mapping[str, Any]
 
 
@@ -116,7 +117,9 @@ def _role(event: Event) -> str | None:
 
 def _finals(folder: Path, events: Sequence[Event]) -> dict[str, Final]:
     """The latest final score of each role."""
-    latest = {role: event for event in events if (role := _role(event)) in ROLES}
+    latest = {role: event for event in events if (role := _role(event)) in (*ROLES, AS_CONFIGURED)}
+    if latest.get(AS_CONFIGURED, {}).get("trial") != latest.get("best", {}).get("trial"):
+        latest.pop(AS_CONFIGURED, None)  # of an earlier choice
     return {str(role): _final(folder, event) for role, event in latest.items()}
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import gain
+from pipeline import gain, protocols
 from pipeline.errors import InputError
 from pipeline.noise import noise_floor
-from pipeline.reporting.story import Final, Story
+from pipeline.reporting.story import AS_CONFIGURED, Final, Story
+from pipeline.types import Score
 
 SCHEMA = 1
 NAMES = {"base": "base", "base_few_shot": "few-shot base", "instruct": "instruct model", "best": "best model"}
@@ -28,7 +29,7 @@ def summarise(story: Story) -> dict[str, Any]:
         "metric": run.get("metric") or _metric(story),
         "agent": run.get("agent"),
         "seed": run.get("seed"),
-        "protocol": run.get("protocol") or "own",
+        "protocol": protocols.name_of(run.get("protocol") or protocols.OWN),
         "fraction": _plain(result.interval),
         "fraction_why": result.why,
         "fraction_over_few_shot": _plain(over_few_shot.interval),
@@ -44,7 +45,9 @@ def summarise(story: Story) -> dict[str, Any]:
         "sealed": bool(run.get("sealed", True)),
         "final_looks": story.final_looks,
     }
-    return report | ({"raw_fraction": _plain(result.raw)} if flagged else {})
+    more = {"raw_fraction": _plain(result.raw)} if flagged else {}
+    more |= {"terms": run["terms"]} if run.get("terms") else {}
+    return report | more | as_configured(story)
 
 
 def is_flagged(story: Story) -> bool:
@@ -121,6 +124,17 @@ def _points(story: Story) -> dict[str, float] | None:
     return {"value": points.value, "low": points.low, "high": points.high}
 
 
+def as_configured(story: Story) -> dict[str, Any]:
+    """The base's score under the chosen model's settings, and the points that these alone bring; {} if not measured."""
+    configured, base = story.finals.get(AS_CONFIGURED), story.finals.get("base")
+    if configured is None:
+        return {}
+    points = None
+    if base and configured.items and base.items and configured.items.keys() == base.items.keys():
+        points = gain.gain_points(list(configured.items.values()), [base.items[item] for item in configured.items])
+    return {AS_CONFIGURED: {**(score_of(configured) or {}), "points": _plain(points)}}
+
+
 def _plain(interval: gain.Interval | None) -> dict[str, float] | None:
     return interval.model_dump() if interval else None
 
@@ -139,7 +153,14 @@ def score_of(final: Final | None) -> dict[str, Any] | None:
         "n": score.n,
         "lenient": score.lenient,
         "source": score.source,
-    }
+    } | repeated(score)
+
+
+def repeated(score: Score) -> dict[str, Any]:
+    """What there is to say of a score whose items were answered several times; {} of others."""
+    if score.repeats == 1:
+        return {}
+    return {"repeats": score.repeats, "stderr_within": score.stderr_within, "pass_at_k": score.pass_at_k}
 
 
 def _metric(story: Story) -> str | None:

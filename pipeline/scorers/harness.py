@@ -14,6 +14,7 @@ from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 
 from pipeline.errors import InputError
+from pipeline.repeats import merged
 from pipeline.types import Benchmark, Completion, Engine, Request
 
 Item = dict[str, Any]
@@ -25,6 +26,7 @@ def score(
 ) -> list[Item]:
     """One result per item, in their order: {"id", "strict", "lenient", "response", "stopped", "tokens"}.
 
+    Several answers to an item are drawn as `benchmark.decoding` says, each is scored, and merged (`repeats.merged`).
     Without `few_shot` the question is one chat turn; with it the task's raw text form, after that many of `shots`.
     Raises InputError if the benchmark's folder lacks the task or the task does not return strict and lenient.
     """
@@ -35,6 +37,17 @@ def score(
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of what is meant to be so here
     task = _load(benchmark, items, few_shot, shots)
     adapter = EngineLM(engine, benchmark, [str(item["id"]) for item in items])
+    answers = [_scored(benchmark, task, adapter, few_shot)]
+    while len(answers) < max(map(len, adapter.completions.values())):
+        adapter.copy = len(answers)
+        answers.append(_scored(benchmark, task, adapter, few_shot))
+    return [
+        merged([found[number] for found in answers[: len(adapter.completions[number])]]) for number in range(len(items))
+    ]
+
+
+def _scored(benchmark: Benchmark, task: Any, adapter: EngineLM, few_shot: int) -> list[Item]:
+    """One answer to each item, the adapter's `copy`, as lm-eval takes it apart and scores it."""
     found = evaluator.evaluate(
         lm=adapter,
         task_dict={"tasks": {task.task_name: task}},
@@ -43,7 +56,7 @@ def score(
         log_samples=True,
     )
     samples = sorted(found["samples"][task.task_name], key=lambda sample: sample["doc_id"])
-    return [_result(benchmark, sample, adapter.completions[sample["doc_id"]]) for sample in samples]
+    return [_result(benchmark, sample, adapter.answer(sample["doc_id"])) for sample in samples]
 
 
 def _load(benchmark: Benchmark, items: Sequence[Item], few_shot: int, shots: Sequence[Item]) -> Any:
@@ -53,9 +66,14 @@ def _load(benchmark: Benchmark, items: Sequence[Item], few_shot: int, shots: Seq
         raise InputError(f"benchmark '{benchmark.name}': {path} is missing: add the lm-eval task {name} there")
     # Loaded by its path: lm-eval would take every YAML of an included folder for a task, and reading its own
     # 14,000 files takes 8 s.
-    manager = TaskManager(include_defaults=False, metadata={"items": list(items), "shots": list(shots[:few_shot])})
+    shown = [shot["id"] for shot in shots[:few_shot]]
+    is_shown = any(item["id"] in shown for item in items) and len(shots) > few_shot
+    examples = list(shots[: few_shot + is_shown])
+    manager = TaskManager(include_defaults=False, metadata={"items": list(items), "shots": examples})
     task = manager.load([str(path)])["tasks"][name]
     task.set_config("num_fewshot", few_shot)
+    if is_shown:  # lm-eval leaves an item out of its own examples where both are said to come from one split
+        task.fewshot_cfg.split = task.config.test_split
     return task
 
 
@@ -81,21 +99,25 @@ class EngineLM(LM):
     def __init__(self, engine: Engine, benchmark: Benchmark, ids: Sequence[str]) -> None:
         super().__init__()
         self.engine, self.benchmark, self.ids = engine, benchmark, ids
-        self.completions: dict[int, Completion] = {}  # by lm-eval's document number
+        self.completions: dict[int, list[Completion]] = {}  # by lm-eval's document number
+        self.copy = 0  # which of an item's answers lm-eval is given
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The messages as text that `_request` takes apart again."""
         return self.CHAT + json.dumps(chat_history)
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
-        """One answer per request; how it ended is kept in `completions`."""
-        answers = self.engine.generate(
-            [self._request(request.args[0], request.args[1], request.doc_id) for request in requests]
-        )
-        for request, completions in zip(requests, answers, strict=True):
-            assert request.doc_id is not None
-            self.completions[request.doc_id] = completions[0]
-        return [completions[0].text for completions in answers]
+        """One answer per request. All are generated when the first ones are asked for, and kept in `completions`."""
+        if not self.completions:
+            asked = [self._request(request.args[0], request.args[1], request.doc_id) for request in requests]
+            numbers = [number for request in requests if (number := request.doc_id) is not None]
+            self.completions = dict(zip(numbers, self.engine.generate(asked), strict=True))
+        return [self.answer(request.doc_id or 0).text for request in requests]
+
+    def answer(self, number: int) -> Completion:
+        """The answer in turn to a document; its first one where it has no more (recorded answers may be uneven)."""
+        completions = self.completions[number]
+        return completions[self.copy if self.copy < len(completions) else 0]
 
     def _request(self, context: str, settings: dict[str, Any], number: int | None = None) -> Request:
         until = settings["until"]
@@ -106,8 +128,7 @@ class EngineLM(LM):
             **form,
             until=(until,) if isinstance(until, str) else tuple(until),
             max_tokens=self.benchmark.max_tokens,
-            temperature=settings.get("temperature", 0.0) if settings.get("do_sample") else 0.0,
-            top_p=settings.get("top_p", 1.0),
+            **self.benchmark.decoding.asked(),
             benchmark=self.benchmark.name,
             item=self.ids[number] if number is not None else "",
             index=number if number is not None else -1,

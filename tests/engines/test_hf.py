@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -100,7 +101,7 @@ class Draw:
 def test_a_token_is_drawn_by_its_share_within_the_nucleus(draw, top_p, token):
     logits = torch.log(torch.tensor([0.3, 0.1, 0.6]))
     row = Row([0], 1, temperature=1.0, top_p=top_p, random=Draw(draw))  # type: ignore[arg-type]
-    assert sample(logits, row) == token
+    assert sample(logits[None], [row]).tolist() == [token]
 
 
 def test_likelihoods_are_those_of_the_model(engine):
@@ -118,3 +119,65 @@ def test_likelihoods_are_those_of_the_model(engine):
 def test_memory_bounds_a_batch(engine, monkeypatch):
     monkeypatch.setattr("pipeline.engines.hf._free_bytes", lambda device: 1.0)
     assert engine._fitting([Row([1] * 10, 8)] * 5) == 1
+
+
+# ---------------------------------------------------------------- decoding alike, and as asked
+
+
+def test_what_a_generation_config_says_of_sampling_changes_no_answer(tmp_path):
+    folder = shutil.copytree(tiny_models.taught("qwen3"), tmp_path / "changed")
+    config = json.loads((folder / "generation_config.json").read_text())
+    config |= {
+        "do_sample": True,
+        "temperature": 2.0,
+        "top_k": 3,
+        "top_p": 0.5,
+        "repetition_penalty": 1.9,
+        "num_beams": 2,
+    }
+    (folder / "generation_config.json").write_text(json.dumps(config))
+    plain = open_engine(str(tiny_models.taught("qwen3")), dtype="float32").generate(REQUESTS)
+    assert open_engine(str(folder), dtype="float32").generate(REQUESTS) == plain
+
+
+def test_a_repetition_penalty_is_that_of_plain_generate():
+    folder = str(tiny_models.taught("qwen3"))
+    engine = open_engine(folder, dtype="float32")
+    requests = [request.model_copy(update={"repetition_penalty": 1.3, "max_tokens": 12}) for request in REQUESTS[:4]]
+    answers = [answer[0].text for answer in engine.generate(requests)]
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    for request, answer in zip(requests, answers, strict=True):
+        ids = tokenizer(
+            render(tokenizer, engine.family, list(request.messages or ()), generation=True),
+            add_special_tokens=False, return_tensors="pt",
+        )  # fmt: skip
+        out = model.generate(**ids, max_new_tokens=12, do_sample=False, repetition_penalty=1.3)
+        assert answer == tokenizer.decode(out[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert answers != [answer[0].text for answer in engine.generate(REQUESTS[:4])]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [({}, 4), ({"top_k": 2}, 2), ({"min_p": 0.2}, 3), ({"top_p": 0.65}, 2), ({"top_k": 2, "top_p": 0.55}, 1)],
+)
+def test_draws_fall_where_transformers_would_let_them(settings, kept):
+    from transformers.generation import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+    logits = torch.log(torch.tensor([[0.2, 0.05, 0.6, 0.15]]) ** 0.7)  # at temperature 0.7: shares of 0.6, 0.2, ...
+    rows = [Row([0], 1, temperature=0.7, random=Draw(draw), **settings) for draw in torch.linspace(0, 0.9999, 400)]
+    drawn = torch.bincount(sample(logits.expand(len(rows), -1), rows), minlength=4) / len(rows)
+    wanted = logits / 0.7
+    for name, warper in (("top_k", TopKLogitsWarper), ("top_p", TopPLogitsWarper), ("min_p", MinPLogitsWarper)):
+        wanted = warper(settings[name])(None, wanted) if name in settings else wanted
+    shares = torch.softmax(wanted, -1)[0]
+    assert (shares > 0).sum() == kept and drawn.tolist() == pytest.approx(shares.tolist(), abs=0.005)
+
+
+def test_a_further_end_ends_an_answer_as_the_end_of_turn_does():
+    folder = str(tiny_models.taught("qwen3"))
+    engine = open_engine(folder, dtype="float32")
+    request = next(r for r, [answer] in zip(REQUESTS, engine.generate(REQUESTS), strict=True) if answer.tokens > 2)
+    [[whole]] = engine.generate([request])
+    second = engine.tokenizer(whole.text, add_special_tokens=False)["input_ids"][1]
+    [[cut]] = open_engine(folder, dtype="float32", further_ends=(second,)).generate([request])
+    assert cut.stopped and cut.tokens < whole.tokens and whole.text.startswith(cut.text)

@@ -10,7 +10,7 @@ import pytest
 from pipeline import benchmarks, worlds
 from pipeline.errors import InputError
 from pipeline.scorers import harness
-from pipeline.types import Completion, ItemsKey, Request
+from pipeline.types import Completion, Decoding, ItemsKey, Request
 
 KEY = ItemsKey(lab_seed=3)
 TASKS = ["tiny_bfcl", "tiny_gpqa", "tiny_gsm8k"]
@@ -131,3 +131,57 @@ def test_likelihoods_are_passed_through():
     assert adapter.loglikelihood([request]) == [(-1.0, True)]
     with pytest.raises(NotImplementedError):
         adapter.loglikelihood_rolling([request])
+
+
+# ---------------------------------------------------------------- several answers per item
+
+
+class Sampled(Scripted):
+    """Gives each item its own list of answers, and counts how often it is asked."""
+
+    def __init__(self, answers: Sequence[Sequence[str]]) -> None:
+        super().__init__([])
+        self.lists, self.calls = answers, 0
+
+    def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
+        self.asked, self.calls = list(requests), self.calls + 1
+        return [[Completion(text=text, stopped=text != "?", tokens=1) for text in texts] for texts in self.lists]
+
+
+SAMPLES = Decoding(temperature=0.6, top_p=0.95, top_k=20, repeats=3)
+
+
+@pytest.mark.parametrize("few_shot", [0, 2])
+def test_every_answer_to_an_item_is_scored_and_the_item_has_their_mean(few_shot):
+    benchmark = benchmarks.load_benchmark("tiny_gsm8k").model_copy(update={"decoding": SAMPLES})
+    items, shots = benchmarks.items(benchmark, "search", KEY, 3), benchmarks.items(benchmark, "fewshot", KEY)
+    one, two, three = right_answers("tiny_gsm8k", items)
+    engine = Sampled([[one, "?", one], ["?", "?", two], [three] * 3])
+    results = harness.score(engine, benchmark, items, few_shot, shots)
+    assert engine.calls == 1
+    assert {(r.n, r.temperature, r.top_p, r.top_k) for r in engine.asked} == {(3, 0.6, 0.95, 20)}
+    assert [result["id"] for result in results] == [item["id"] for item in items]
+    assert [result["strict"] for result in results] == pytest.approx([2 / 3, 1 / 3, 1])
+    assert [[a["strict"] for a in result["responses"]] for result in results] == [[1, 0, 1], [0, 0, 1], [1, 1, 1]]
+    assert [a["response"] for a in results[0]["responses"]] == [one, "?", one]
+    assert [a["stopped"] for a in results[1]["responses"]] == [False, False, True]
+
+
+def test_items_may_have_unlike_numbers_of_answers_as_recorded_ones_do():
+    benchmark = benchmarks.load_benchmark("tiny_gsm8k")
+    items = benchmarks.items(benchmark, "search", KEY, 2)
+    one, two = right_answers("tiny_gsm8k", items)
+    results = harness.score(Sampled([[one, "?"], [two]]), benchmark, items)
+    assert [result["strict"] for result in results] == [0.5, 1.0] and results[1]["response"] == two
+    assert len(results[0]["responses"]) == 2 and "responses" not in results[1]
+
+
+def test_an_item_is_no_example_for_itself():
+    benchmark = benchmarks.load_benchmark("tiny_gsm8k")
+    shots = benchmarks.items(benchmark, "fewshot", KEY)
+    items = [shots[1], *benchmarks.items(benchmark, "search", KEY, 1)]
+    engine = Scripted(["", ""])
+    harness.score(engine, benchmark, items, few_shot=2, shots=shots)
+    shown = [[shot["id"] for shot in shots if f"Question: {shot['question']}\nAnswer: " in str(request.text)]
+             for request in engine.asked]  # fmt: skip
+    assert shown == [[shots[0]["id"], shots[2]["id"]], [shots[0]["id"], shots[1]["id"]]]
