@@ -268,6 +268,7 @@ class Family(Strict):
     summary: str
     architectures: tuple[str, ...]
     chat_template: str  # used where the tokenizer brings none
+    tools_template: str | None = None  # the same for conversations with tools
     template_kwargs: dict[str, Any] = {}
     end_of_turn: str
     pad: str

@@ -90,18 +90,23 @@ class EngineLM(LM):
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """One answer per request; how it ended is kept in `completions`."""
         answers = self.engine.generate(
-            [self._request(request.args[0], request.args[1], request.doc_id) for request in requests]
+            [
+                self._request(request.args[0], request.args[1], request.doc_id, request.doc.get("tools"))
+                for request in requests
+            ]
         )
         for request, completions in zip(requests, answers, strict=True):
             assert request.doc_id is not None
             self.completions[request.doc_id] = completions[0]
         return [completions[0].text for completions in answers]
 
-    def _request(self, context: str, settings: dict[str, Any], number: int | None = None) -> Request:
+    def _request(
+        self, context: str, settings: dict[str, Any], number: int | None = None, tools: Sequence[Any] | None = None
+    ) -> Request:
         until = settings["until"]
-        form: dict[str, Any] = (
-            {"messages": json.loads(context[len(self.CHAT) :])} if context.startswith(self.CHAT) else {"text": context}
-        )
+        form: dict[str, Any] = {"text": context}
+        if context.startswith(self.CHAT):
+            form = {"messages": json.loads(context[len(self.CHAT) :]), "tools": tuple(tools or ())}
         return Request(
             **form,
             until=(until,) if isinstance(until, str) else tuple(until),
