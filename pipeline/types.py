@@ -183,7 +183,9 @@ class Benchmark(Strict):
 
     name: str
     summary: str
-    task: str  # the lm-eval task in the YAML beside it
+    # The lm-eval task in the YAML beside it; the benchmark's name where none is given. lm-eval takes every YAML with a
+    # `task` for one: given here, it would hide the task of that name from `lm_eval --include_path`.
+    task: str = ""
     metric: str  # display name of the strict metric
     kind: str  # the kind of data that belongs to it: maths, calls, facts
     weight: float = Field(gt=0.0)  # PostTrainBench's weight of the (big) benchmark
