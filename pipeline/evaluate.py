@@ -17,6 +17,7 @@ from pipeline.paths import read_json, write_json, write_jsonl
 from pipeline.types import Benchmark, Cost, ItemsKey, Record, Score
 
 Item = dict[str, Any]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 ENOUGH_STOPS = 0.95  # share of answers that must end by themselves
 STOP_PROMPTS = 32  # fewer answers than that say too little about stopping
 
@@ -28,6 +29,7 @@ class Evaluation:
     score: Score
     items: list[Item]
     seconds: float
+    unused: frozenset[int] | None = None  # of an engine on a file of answers: the rows that no item asked for
 
 
 class Evaluated(Record):
@@ -58,23 +60,39 @@ def evaluate(
     shots = benchmarks.items(benchmark, "fewshot", key or ItemsKey(), few_shot) if few_shot else []
     opened = plugins.entry("engines", engine)(str(model_path), **options)
     results = plugins.entry("scorers", scorer)(opened, benchmark, items, few_shot, shots)
-    return Evaluation(summarise(benchmark, results, role, few_shot), results, time.perf_counter() - begun)
+    score = summarise(benchmark, results, role, few_shot)
+    return Evaluation(score, results, time.perf_counter() - begun, getattr(opened, "unused", None))
+
+
+def by_reading(found: Evaluation) -> list[Score]:
+    """The score by strict extraction, and the lenient one beside it with a standard error of its own."""
+    score, lenient = found.score, np.array([item["lenient"] for item in found.items], float)
+    return [
+        score.model_copy(update={"metric": f"{score.metric}, strict"}),
+        score.model_copy(
+            update={"metric": f"{score.metric}, lenient", "value": float(lenient.mean()), "stderr": _stderr(lenient)}
+        ),
+    ]
 
 
 def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["search", "final"], few_shot: int) -> Score:
     """The score that per-item results amount to; the standard error is the mean's."""
     strict = np.array([result["strict"] for result in results], float)
-    spread = float(strict.std(ddof=1)) if len(strict) > 1 else 0.0
     return Score(
         benchmark=benchmark.name,
         metric=benchmark.metric,
         value=float(strict.mean()),
-        stderr=spread / math.sqrt(len(strict)),
+        stderr=_stderr(strict),
         n=len(strict),
         role=role,
         lenient=float(np.mean([result["lenient"] for result in results])),
         stops=_stops(results, few_shot),
     )
+
+
+def _stderr(values: Floats) -> float:
+    """The standard error of the mean."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def _stops(results: Sequence[Item], few_shot: int) -> float | None:
