@@ -39,6 +39,9 @@ def test_lm_evals_include_path_finds_its_task(name):
     assert {task: entry.yaml_path.name for task, entry in index.items()} == {
         task: f"{task}.yaml" for task in (benchmark.task, f"{benchmark.task}_few_shot")
     }
+    limits = {entry.cfg["generation_kwargs"]["max_gen_toks"] for entry in index.values()}
+    assert limits == {benchmark.max_tokens}  # plain lm_eval stops where we stop
+    assert index[f"{benchmark.task}_few_shot"].cfg["num_fewshot"] == benchmark.few_shot
 
 
 @pytest.mark.parametrize("name", TINY)

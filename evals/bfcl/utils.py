@@ -53,7 +53,8 @@ def gold(row: dict[str, Any]) -> dict[str, Any]:
 
 def tool(function: Mapping[str, Any]) -> dict[str, Any]:
     """A function as the chat template gets it: OpenAI's form, its parameters as JSON Schema."""
-    return {"type": "function", "function": {**function, "parameters": schema(function.get("parameters") or {})}}
+    said = {key: function[key] for key in ("name", "description") if key in function}
+    return {"type": "function", "function": {**said, "parameters": schema(function.get("parameters") or {})}}
 
 
 def schema(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -57,9 +57,9 @@ def hermes_call(text: str) -> Call | None:
         value = DECODER.decode(found[2])
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict) or value.keys() != {"name", "arguments"}:
+    if not isinstance(value, dict):
         return None
-    name, arguments = value["name"], value["arguments"]
+    name, arguments = value.get("name"), value.get("arguments")
     return Call(name, arguments) if isinstance(name, str) and isinstance(arguments, dict) else None
 
 

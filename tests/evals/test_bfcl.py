@@ -22,6 +22,7 @@ TASK = utils(FOLDER)
 FUNCTION = {
     "name": "geo.area",
     "description": "An area.",
+    "response": {"type": "float"},
     "parameters": {
         "type": "dict",
         "properties": {
@@ -117,6 +118,7 @@ BARE = json.dumps({"name": "geo.area", "arguments": RIGHT})
         (hermes(RIGHT), (1, 1)),
         (hermes(RIGHT).replace("\n", ""), (1, 1)),
         (hermes(RIGHT).removesuffix("</tool_call>"), (1, 1)),  # as the Hermes parser reads it, too
+        (hermes(RIGHT).replace('"name"', '"id": 1, "name"'), (1, 1)),
         (f"I call it.\n{hermes(RIGHT)}", (0, 1)),
         (f"{hermes(RIGHT)}\nDone.", (0, 1)),
         (PYTHON, (0, 1)),
@@ -174,7 +176,8 @@ def test_a_gold_that_is_not_one_call_names_its_row(truth):
 
 def test_a_tool_is_a_function_in_openais_form_with_json_schemas_types():
     [made] = TASK.item(row("geo.area(n=1)"), 0, 0)["tools"]
-    assert made["type"] == "function" and made["function"]["name"] == "geo.area"
+    assert made["type"] == "function" and list(made["function"]) == ["name", "description", "parameters"]
+    assert made["function"]["name"] == "geo.area"
     assert made["function"]["parameters"] == {
         "type": "object",
         "properties": {
