@@ -66,6 +66,7 @@ def load_benchmark(name_or_folder: str | Path) -> Benchmark:
     benchmark = read_model(folder / FILE, Benchmark, folder=str(folder))
     if benchmark.name != folder.resolve().name:
         raise InputError(f"{folder / FILE}: name '{benchmark.name}' is not its folder's name: rename one of them")
+    benchmark = benchmark.model_copy(update={"task": benchmark.task or benchmark.name})
     found = _items_of(benchmark)
     return _part_of(benchmark, found, part) if part else benchmark
 

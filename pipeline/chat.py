@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pipeline.paths import read_json, write_json
 from pipeline.types import Family
 
 Message = dict[str, Any]
+_TOOLS = re.compile(r"\btools\b")  # the variable in which a template gets them
 _DATED = "strftime_now"  # a template that writes today's date: the same prompt would differ from one day to the next
 
 
@@ -55,8 +57,9 @@ def prepare(tokenizer: Any, family: Family) -> Any:
     for token in (family.end_of_turn, family.pad, family.bos):
         if token is not None and token not in vocabulary:
             raise InputError(f"{tokenizer.name_or_path}: the tokenizer has no {token}, which {family.name} needs")
-    if not tokenizer.chat_template or _DATED in str(tokenizer.chat_template):
-        tokenizer.chat_template = family.chat_template
+    own = tokenizer.chat_template
+    if not own or _DATED in str(own) or own == family.chat_template:
+        tokenizer.chat_template = template_of(family)
     tokenizer.eos_token = family.end_of_turn
     tokenizer.pad_token = family.pad
     if family.bos is not None:
@@ -65,14 +68,31 @@ def prepare(tokenizer: Any, family: Family) -> Any:
     return tokenizer
 
 
+def template_of(family: Family) -> str:
+    """The family's own template: one text for conversations with tools and without."""
+    if family.tools_template is None:
+        return family.chat_template
+    return f"{{%- if tools -%}}{family.tools_template}{{%- else -%}}{family.chat_template}{{%- endif -%}}"
+
+
 def render(tokenizer: Any, family: Family, messages: list[Message], generation: bool, tools: Any = None) -> str:
     """The text of a conversation; with `generation` up to where the model's next turn begins.
 
-    It holds all special tokens: tokenise it with add_special_tokens=False.
+    It holds all special tokens: tokenise it with add_special_tokens=False. Tools are shown by the tokenizer's template,
+    or by the family's where that one would leave them out. Raises InputError if neither shows them.
     """
+    template = None
+    if tools and not _TOOLS.search(str(tokenizer.chat_template)):
+        if family.tools_template is None:
+            raise InputError(
+                f"{tokenizer.name_or_path}: its chat template shows no tools: use a benchmark that writes functions "
+                "into the prompt, such as bfcl_ast, or a tokenizer with a template that knows them"
+            )
+        template = template_of(family)
     return tokenizer.apply_chat_template(
-        messages, tools=tools, tokenize=False, add_generation_prompt=generation, **family.template_kwargs
-    )
+        messages, tools=tools or None, chat_template=template, tokenize=False, add_generation_prompt=generation,
+        **family.template_kwargs,
+    )  # fmt: skip
 
 
 def mend_generation_config(folder: str | Path, family: Family) -> None:

@@ -20,7 +20,7 @@ from pipeline.commands.doctor import doctor
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.listing import list_kind
 from pipeline.commands.reading import report, rerun
-from pipeline.errors import InputError, PosttrainError
+from pipeline.errors import DataError, InputError, PosttrainError
 
 INPUT_IS_WRONG, BUG, INTERRUPTED = 2, 1, 130
 
@@ -98,7 +98,7 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, typer.TyperException):
         return usage(error), INPUT_IS_WRONG
     text = " ".join(str(error).split())
-    if isinstance(error, InputError):
+    if isinstance(error, InputError | DataError):
         return text, INPUT_IS_WRONG
     if isinstance(error, PosttrainError):
         return text, BUG

@@ -18,6 +18,7 @@ from pipeline.repeats import answers_of, passes, within
 from pipeline.types import Benchmark, Cost, ItemsKey, Record, Score
 
 Item = dict[str, Any]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 ENOUGH_STOPS = 0.95  # share of answers that must end by themselves
 STOP_PROMPTS = 32  # fewer answers than that say too little about stopping
 
@@ -29,6 +30,7 @@ class Evaluation:
     score: Score
     items: list[Item]
     seconds: float
+    unused: frozenset[int] | None = None  # of an engine on a file of answers: the rows that no item asked for
 
 
 class Evaluated(Record):
@@ -72,18 +74,28 @@ def evaluate(
     score = summarise(benchmark, results, role, few_shot)
     known = None if options.get("file") else wanted
     score = score.model_copy(update={"decoding": known})
-    return Evaluation(score, results, time.perf_counter() - begun)
+    return Evaluation(score, results, time.perf_counter() - begun, getattr(opened, "unused", None))
+
+
+def by_reading(found: Evaluation) -> list[Score]:
+    """The score by strict extraction, and the lenient one beside it with a standard error of its own."""
+    score, lenient = found.score, np.array([item["lenient"] for item in found.items], float)
+    read = {"metric": f"{score.metric}, lenient", "value": float(lenient.mean()), "stderr": _stderr(lenient)}
+    strict_only = {"stderr_within": None, "pass_at_k": None}
+    return [
+        score.model_copy(update={"metric": f"{score.metric}, strict"}),
+        score.model_copy(update=read | strict_only),
+    ]
 
 
 def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["search", "final"], few_shot: int) -> Score:
     """The score that per-item results amount to; the standard error is the mean's over items (see `repeats`)."""
     strict = np.array([result["strict"] for result in results], float)
-    spread = float(strict.std(ddof=1)) if len(strict) > 1 else 0.0
     return Score(
         benchmark=benchmark.name,
         metric=benchmark.metric,
         value=float(strict.mean()),
-        stderr=spread / math.sqrt(len(strict)),
+        stderr=_stderr(strict),
         n=len(strict),
         role=role,
         lenient=float(np.mean([result["lenient"] for result in results])),
@@ -92,6 +104,11 @@ def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["sear
         stderr_within=within(results),
         pass_at_k=passes(results),
     )
+
+
+def _stderr(values: Floats) -> float:
+    """The standard error of the mean."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def _stops(results: Sequence[Item], few_shot: int) -> float | None:

@@ -44,7 +44,8 @@ def hub_rows(who: str, wanted: HubSet) -> list[Row]:
     copy = local_copy(wanted)
     if copy is not None:
         if not copy.is_file():
-            raise DataError(f"{who}: {copy} is missing: put a copy of {wanted.id} there, or unset {ROOT}")
+            what = f"{wanted.data_file} of {wanted.id}" if wanted.data_file else wanted.id
+            raise DataError(f"{who}: {copy} is missing: put a copy of {what} there, or unset {ROOT}")
         return rowfiles.read_rows(copy)[: wanted.rows]
     import datasets  # a second to import, and only Hub sources need it
 

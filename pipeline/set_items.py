@@ -129,7 +129,16 @@ def _items(who: str, folder: str, name: str, spec: str, seed: int, copies: tuple
             raise DataError(f"benchmark '{who}': no answers to {', '.join(missing[:3])} in {key.data_file}")
         rows = [{**answers[row["id"]], **row} for row in rows]
     make: MakeItem = utils(folder).item
-    return tuple({**make(row, number, seed), "set": name} for number, row in enumerate(rows))
+    return tuple({**_made(make, row, number, seed, f"benchmark '{who}': {name}"), "set": name}
+                 for number, row in enumerate(rows))  # fmt: skip
+
+
+def _made(make: MakeItem, row: dict[str, Any], number: int, seed: int, where: str) -> Item:
+    try:
+        return make(row, number, seed)
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{where}, row {number + 1}: of another form ({why}): correct the copy, or remove it") from None
 
 
 @lru_cache(maxsize=32)

@@ -1,12 +1,12 @@
 """Items as lm-eval tasks want them: what the `utils.py` beside a task's YAML calls.
 
-The scorer hands its own items over in the task's metadata. Without them (`lm_eval run --tasks evals/B/B.yaml`) the
-benchmark's search items of lab seed 0 are used, or of `--metadata '{"lab_seed": 3}'`.
+The scorer hands its own items over in the task's metadata. Without them (`lm_eval run --include_path evals/B --tasks
+B`) the benchmark's search items of lab seed 0 are used; `--metadata` may ask for another lab_seed, split or part.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.types import ItemsKey
 
@@ -23,13 +23,15 @@ class Documents(list[Item]):
 
 
 def splits(
-    benchmark: str, items: list[Item] | None = None, shots: list[Item] | None = None, lab_seed: int = 0, **_: Any
-) -> dict[str, Documents]:
+    benchmark: str, items: list[Item] | None = None, shots: list[Item] | None = None, lab_seed: int = 0,
+    split: Literal["search", "final"] = "search", part: str = "", **_: Any,
+) -> dict[str, Documents]:  # fmt: skip
     """The splits `test` (the items to score) and `fewshot` (examples, from a split of their own)."""
     if items is None:
         from pipeline import benchmarks
 
-        loaded, key = benchmarks.load_benchmark(benchmark), ItemsKey(lab_seed=lab_seed)
-        items = benchmarks.items(loaded, "search", key)
+        loaded = benchmarks.load_benchmark(f"{benchmark}:{part}" if part else benchmark)
+        key = ItemsKey(lab_seed=lab_seed)
+        items = benchmarks.items(loaded, split, key)
         shots = benchmarks.items(loaded, "fewshot", key, loaded.few_shot)
     return {"test": Documents(items), "fewshot": Documents(shots or [])}

@@ -221,7 +221,9 @@ class Benchmark(Strict):
 
     name: str
     summary: str
-    task: str  # the lm-eval task in the YAML beside it
+    # The lm-eval task in the YAML beside it; the benchmark's name where none is given. lm-eval takes every YAML with a
+    # `task` for one: given here, it would hide the task of that name from `lm_eval --include_path`.
+    task: str = ""
     metric: str  # display name of the strict metric
     kind: str  # the kind of data that belongs to it: maths, calls, facts
     weight: float = Field(gt=0.0)  # PostTrainBench's weight of the (big) benchmark
@@ -311,6 +313,7 @@ class Family(Strict):
     summary: str
     architectures: tuple[str, ...]
     chat_template: str  # used where the tokenizer brings none
+    tools_template: str | None = None  # the same for conversations with tools
     template_kwargs: dict[str, Any] = {}
     end_of_turn: str
     pad: str

@@ -28,6 +28,22 @@ def test_a_benchmark_is_complete(name):
     assert benchmark.summary.endswith(".") and bool(benchmark.sibling) == name.startswith("tiny_")
 
 
+@pytest.mark.parametrize("name", benchmarks.names())
+def test_lm_evals_include_path_finds_its_task(name):
+    from lm_eval.tasks import TaskManager
+
+    benchmark = load_benchmark(name)
+    if not (Path(benchmark.folder) / f"{benchmark.task}.yaml").is_file():
+        pytest.skip("scored by something else than lm-eval")
+    index = TaskManager(include_defaults=False, include_path=benchmark.folder).task_index
+    assert {task: entry.yaml_path.name for task, entry in index.items()} == {
+        task: f"{task}.yaml" for task in (benchmark.task, f"{benchmark.task}_few_shot")
+    }
+    limits = {entry.cfg["generation_kwargs"]["max_gen_toks"] for entry in index.values()}
+    assert limits == {benchmark.max_tokens}  # plain lm_eval stops where we stop
+    assert index[f"{benchmark.task}_few_shot"].cfg["num_fewshot"] == benchmark.few_shot
+
+
 @pytest.mark.parametrize("name", TINY)
 def test_its_splits_have_their_sizes_and_are_disjoint(name):
     benchmark, key = load_benchmark(name), ItemsKey(lab_seed=2, salt="s")

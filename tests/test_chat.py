@@ -50,7 +50,7 @@ def test_a_tokenizer_without_a_template_gets_its_familys(name):
     tokenizer, family = loaded(name), tiny_models.family(name)
     tokenizer.chat_template = None
     prepared = chat.prepare(tokenizer, family)
-    assert prepared.chat_template == family.chat_template
+    assert prepared.chat_template == chat.template_of(family)
     assert (prepared.eos_token, prepared.pad_token) == (family.end_of_turn, family.pad)
     assert prepared.padding_side == "left"
     text = chat.render(prepared, family, TALK, generation=False)
@@ -65,7 +65,33 @@ def test_a_template_of_its_own_stays_unless_it_writes_the_date():
     tokenizer.chat_template = "{{ messages[0].content }}"
     assert chat.render(chat.prepare(tokenizer, family), family, TALK, generation=False) == "Two?"
     tokenizer.chat_template = "{{ strftime_now('%d %B %Y') }}{{ messages[0].content }}"
-    assert chat.prepare(tokenizer, family).chat_template == family.chat_template
+    assert chat.prepare(tokenizer, family).chat_template == chat.template_of(family)
+    tokenizer.chat_template = family.chat_template  # as labs have it that were made before it knew tools
+    assert chat.prepare(tokenizer, family).chat_template == chat.template_of(family)
+
+
+SUM = {"type": "function", "function": {"name": "sum_of", "parameters": {"type": "object", "properties": {}}}}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_tools_are_shown_also_where_the_tokenizers_own_template_leaves_them_out(name):
+    tokenizer, family = chat.prepare(loaded(name), tiny_models.family(name)), tiny_models.family(name)
+    shown = chat.render(tokenizer, family, TALK[:1], True, [SUM])
+    assert "sum_of" in shown and shown.endswith(chat.render(tokenizer, family, TALK[:1], True)[-20:])
+    assert shown == tokenizer.apply_chat_template(TALK[:1], tools=[SUM], tokenize=False, add_generation_prompt=True)
+    assert chat.render(tokenizer, family, TALK, False, []) == chat.render(tokenizer, family, TALK, False)
+    tokenizer.chat_template = "{{ messages[0].content }}"
+    assert chat.render(tokenizer, family, TALK[:1], True, [SUM]) == shown
+    assert chat.render(tokenizer, family, TALK[:1], True) == "Two?"
+    tokenizer.chat_template = "{{ tools[0].function.name }}"
+    assert chat.render(tokenizer, family, TALK[:1], True, [SUM]) == "sum_of"
+
+
+def test_tools_that_no_template_shows_are_refused():
+    tokenizer, family = loaded("qwen3"), tiny_models.family("qwen3").model_copy(update={"tools_template": None})
+    tokenizer.chat_template = "{{ messages[0].content }}"
+    with pytest.raises(InputError, match="its chat template shows no tools: use a benchmark .*bfcl_ast"):
+        chat.render(tokenizer, family, TALK, True, [SUM])
 
 
 def test_a_vocabulary_without_the_turns_end_is_refused():

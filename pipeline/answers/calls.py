@@ -48,6 +48,33 @@ def strict_calls(text: str) -> list[Call] | None:
     return _from_json(said) or _from_python(said)
 
 
+def hermes_call(text: str) -> Call | None:
+    """The call of an answer that is `<tool_call>{"name": .., "arguments": {..}}</tool_call>` and nothing else."""
+    found = HERMES.fullmatch(spoken(text).strip())
+    if found is None or found[1] != "tool_call":
+        return None
+    try:
+        value = DECODER.decode(found[2])
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    name, arguments = value.get("name"), value.get("arguments")
+    return Call(name, arguments) if isinstance(name, str) and isinstance(arguments, dict) else None
+
+
+def python_call(text: str) -> Call:
+    """The one call in a Python text; an argument that is no literal stands for its source. Raises ValueError."""
+    try:
+        [node] = _elements(ast.parse(text.strip(), mode="eval").body)
+    except SyntaxError as error:
+        raise ValueError(error.msg) from None
+    if not isinstance(node, ast.Call) or any(keyword.arg is None for keyword in node.keywords):
+        raise ValueError("not a call with plain arguments")
+    arguments = {str(each.arg): _literal_or_source(each.value) for each in node.keywords}
+    return Call(ast.unparse(node.func), arguments, tuple(map(_literal_or_source, node.args)))
+
+
 def lenient_calls(text: str) -> list[Call] | None:
     """The calls that a reader finds in an answer with words around them; None where there are none."""
     said = spoken(text)
@@ -141,8 +168,7 @@ def _from_python(text: str) -> list[Call] | None:
     for statement in body:
         if not isinstance(statement, ast.Expr):
             return None
-        value = statement.value
-        nodes += value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
+        nodes += _elements(statement.value)
     return _all(_from_node(node) for node in nodes) if nodes else None
 
 
@@ -157,6 +183,18 @@ def _from_node(node: ast.expr) -> list[Call] | None:
         return None
 
 
+def _elements(node: ast.expr) -> list[ast.expr]:
+    """What stands in a list or tuple; anything else stands for itself."""
+    return node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+
+
+def _literal_or_source(node: ast.expr) -> Any:
+    try:
+        return _literal(node)
+    except ValueError:
+        return ast.unparse(node)
+
+
 def _literal(node: ast.expr) -> Any:
     """A literal's value; true, false and null as JSON writes them count, too."""
     if isinstance(node, ast.Name) and node.id in ("true", "false", "null"):
@@ -166,7 +204,8 @@ def _literal(node: ast.expr) -> Any:
     if isinstance(node, ast.List | ast.Tuple):
         return [_literal(each) for each in node.elts]
     if isinstance(node, ast.Dict):
-        return {_literal(key): _literal(value) for key, value in zip(node.keys, node.values, strict=True) if key}
+        pairs = zip(node.keys, node.values, strict=True)
+        return {str(_literal(key)): _literal(value) for key, value in pairs if key}  # JSON's keys are texts
     return ast.literal_eval(node)
 
 

@@ -34,13 +34,14 @@ def interleaved(
             rounds.append({})
             for side, call in sides.items():
                 told(f"round {number + 1} of {runs}: {side}", (number + len(rounds[-1]) / len(sides)) / runs)
-                rounds[-1][side] = _measured(executor, place / f"{side}-{number + 1}", call, work, threads)
+                rounds[-1][side] = measured(executor, place / f"{side}-{number + 1}", call, work, threads)
     finally:
         executor.close()
     return rounds
 
 
-def _measured(executor: Executor, folder: Path, call: str, work: Mapping[str, Any], threads: int) -> dict[str, Any]:
+def measured(executor: Executor, folder: Path, call: str, work: Mapping[str, Any], threads: int) -> dict[str, Any]:
+    """Have `call` do `work` in `folder` in a fresh process; what it wrote, and `process_seconds`."""
     write_json(folder / JOB, dict(work))
     begun = time.perf_counter()
     executor.start(Job(id=folder.name, call=call, folder=str(folder.absolute()), threads=threads))

@@ -189,6 +189,42 @@ def evaluation(
     _show(document, bench.page, as_json)
 
 
+@app.command()
+def parity(
+    out: Series,
+    model: Annotated[str, typer.Option(metavar="M", help="A lab model, a folder, a Hub id.")] = "lab/qwen3",
+    benchmark: options.Benchmarks = TINY_GSM8K,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Search items per benchmark.")] = 60,
+    max_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens per answer.")] = 200,
+    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Items per batch.")] = 16,
+    lab_seed: options.LabSeed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Compare our evaluation with plain `lm_eval run` on our tasks, item by item.
+
+    Start the same command again to go on after an interruption.
+
+    \b
+    Example:
+      posttrain bench parity --model lab/qwen3 --benchmark tiny_gsm8k --limit 60 --out runs/parity
+    """
+    from pipeline import machine, models
+    from pipeline.bench import parity as bench
+    from pipeline.bench.results import claim
+
+    models.check(model)
+    names = options.benchmarks(benchmark, model)
+    claim(out, "parity")
+    progress = console.Progress()
+    with console.stdout_kept_clean():
+        folder = models.resolve(model, lab_seed, progress)
+        document = bench.run(
+            model, folder, names, lab_seed, limit, max_tokens, batch, machine.cached().threads, out, progress
+        )
+    progress.close()
+    _show(document, bench.page, as_json)
+
+
 @contextlib.contextmanager
 def _paired(model: str, benchmark: str, lab_seed: int) -> Iterator[tuple[dict[str, Any], console.Progress]]:
     """What both paired measurements need, resolved, and a folder that is gone afterwards."""

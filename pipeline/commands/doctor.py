@@ -18,6 +18,7 @@ UNTESTED = (
     "GPUs: the code paths exist (device and dtype by measurement) and have never run",
     "the Hub: fetching models and data sets is written after its documentation and has never met a network",
     "real weights: the three families' architecture classes are exercised at 0.2 M parameters only",
+    "bfcl's data file (exec_simple): its rule ran on rows of its form and on simple_python's functions",
     "macOS (jobs are spawned there instead of forked) and Windows",
     "several hosts, and file systems without locks (some NFS mounts)",
 )

@@ -75,12 +75,14 @@ def evaluate(
         apart = None if looked_up else terms.configured_as(folders)
         found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress, apart)
         path = write_items(folder, found, private=split == "final")
+    if ignored := ignored_answers(found):
+        progress.say(f"{ignored} recorded answers ignored: they are of another split or benchmark, or beyond --limit")
     document = summary(model, found, path, {each.name: each.weight for each in shelf})
     document |= terms.document(found, shelf, protocol, folders)
     if as_json:
         console.document(document)
     else:
-        print(as_text(document))
+        print(as_text(document, found))
 
 
 def _plain(engine: str) -> str:
@@ -135,19 +137,24 @@ def write_items(folder: Path, found: dict[str, dict[str, Any]], private: bool) -
 
 
 def summary(model: str, found: dict[str, dict[str, Any]], path: Path, weights: dict[str, float]) -> dict[str, Any]:
-    """What `--json` prints: the model's scores, and the fraction where base and instruct were scored, too."""
-    document: dict[str, Any] = {
-        "model": model,
-        "scores": [by_role["model"].score for by_role in found.values()],
-        "items": path.absolute(),
-    }
+    """What `--json` prints: scores by strict and by lenient reading, and the fraction where base and instruct are."""
+    from pipeline.evaluate import by_reading
+
+    def scores(role: str) -> list[Any]:
+        return [score for by_role in found.values() for score in by_reading(by_role[role])]
+
+    document: dict[str, Any] = {"model": model, "scores": scores("model"), "items": path.absolute()}
+    if (ignored := ignored_answers(found)) is not None:
+        document["ignored_answers"] = ignored
     if all("instruct" in by_role for by_role in found.values()):
-        document |= {
-            "base": [by_role["base"].score for by_role in found.values()],
-            "instruct": [by_role["instruct"].score for by_role in found.values()],
-            **fraction(found, weights),
-        }
+        document |= {"base": scores("base"), "instruct": scores("instruct"), **fraction(found, weights)}
     return document
+
+
+def ignored_answers(found: dict[str, dict[str, Any]]) -> int | None:
+    """How many recorded answers no item of any benchmark asked for; None if the answers were not recorded ones."""
+    unused = [by_role["model"].unused for by_role in found.values()]
+    return None if None in unused else len(frozenset.intersection(*unused))
 
 
 def fraction(found: dict[str, dict[str, Any]], weights: dict[str, float]) -> dict[str, Any]:
@@ -167,25 +174,23 @@ def strict(evaluation: Any) -> Any:
     return np.array([item["strict"] for item in evaluation.items], float)
 
 
-def as_text(document: dict[str, Any]) -> str:
-    """The scores as a table."""
-    from pipeline.types import Score
-
+def as_text(document: dict[str, Any], found: dict[str, dict[str, Any]]) -> str:
+    """The scores as a table, a line for each model and benchmark."""
     configured = f"base, decoded as {terms.short(document['model'])}'s generation_config says"
-    labels = {"scores": document["model"], "base": "base", "instruct": "instruct"}
+    labels = {"model": document["model"], "base": "base", "instruct": "instruct"}
     labels |= {terms.AS_CONFIGURED: configured} if terms.AS_CONFIGURED in document else {}
     width = max(map(len, labels.values()))
     lines = [f"{'':{width}}  {'benchmark':16}  {'strict':>6} {'+-':>6}  lenient  stops  items  metric"]
     for role, label in labels.items():
-        for score in map(Score.model_validate, document.get(role, [])):
+        for score in (by_role[role].score for by_role in found.values() if role in by_role):
             stops = "-" if score.stops is None else f"{score.stops:.2f}"
             lines.append(
                 f"{label:{width}}  {score.benchmark:16}  {score.value:6.3f} {score.stderr:6.3f}  {score.lenient:7.3f}"
                 f"  {stops:>5}  {score.n:5}  {score.metric}, {score.role} split"
             )
     if document.get("fraction"):
-        found = document["fraction"]
-        lines.append(f"fraction of the human gain  {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]")
+        interval = document["fraction"]
+        lines.append(f"fraction of the human gain  {interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]")
     elif "fraction" in document:
         lines.append(f"no fraction: {document['fraction_why']}")
     return "\n".join([*lines, *terms.lines(document), f"per-item results: {document['items']}"])

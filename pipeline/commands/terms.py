@@ -61,6 +61,8 @@ def lines(told: dict[str, Any]) -> list[str]:
 
     said = []
     for score in told["scores"]:
+        if not score.metric.endswith(", strict"):
+            continue
         if score.repeats > 1:
             how = describe(score.decoding) if score.decoding else f"{score.repeats} answers per item"
             drawing = "" if score.stderr_within is None else f"; drawing alone makes +- {score.stderr_within:.3f}"

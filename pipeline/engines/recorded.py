@@ -1,12 +1,13 @@
 """Answers made elsewhere, from JSON Lines: `{"index": 0, "response": "..."}` or `{"id": ..., "response": "..."}`.
 
-An index counts the items of the split in their own order; an id is the data set's. A line may name its `benchmark`
-and say whether the answer `stopped` by itself. The same index or id again is another sample of the same item.
+An index counts the items of the split in their own order; an id is the data set's, and counts where both are given. A
+line may name its `benchmark` and say whether the answer `stopped` by itself. The same index or id again is another
+sample of the same item.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipeline.rowfiles import read_rows
 from pipeline.types import Completion, Request
 
 SHOWN = 5  # of the items without an answer
+Key = tuple[str, str | int]  # benchmark ("" for any), and an id (text) or an index (number)
 
 
 def open_engine(model_path: str, file: str = "", all_samples: bool = False, **options: Any) -> Recorded:
@@ -28,29 +30,22 @@ def open_engine(model_path: str, file: str = "", all_samples: bool = False, **op
 
 
 class Recorded:
-    """Looks answers up. `ignored` counts the lines that no request asked for."""
+    """Looks answers up. `unused` are the rows of the file that no request asked for."""
 
     def __init__(self, path: Path, all_samples: bool = False) -> None:
         self.path, self.all_samples = path, all_samples
-        self.samples: dict[tuple[str, str | int], list[Completion]] = {}
-        for number, row in enumerate(read_rows(path), start=1):
-            name = row.get("id", row.get("index"))
-            if (
-                not isinstance(name, str | int)
-                or isinstance(name, bool)
-                or not isinstance(row.get("response"), str)
-                or not isinstance(row.get("stopped"), bool | None)
-            ):
-                raise DataError(f'{path}, row {number}: needs "response" (a text) and "index" (a number) or "id"')
-            answer = Completion(text=row["response"], stopped=row.get("stopped"), tokens=0)
-            self.samples.setdefault((str(row.get("benchmark") or ""), name), []).append(answer)
-        self.ignored = sum(map(len, self.samples.values()))
+        self.samples: dict[Key, list[tuple[int, Completion]]] = {}  # with the number of their row
+        rows = read_rows(path)
+        for number, row in enumerate(rows, start=1):
+            for key in _places(*_key(path, number, row)):
+                self.samples.setdefault(key, []).append((number, _answer(path, number, row)))
+        self.unused = frozenset(range(1, len(rows) + 1))
 
     def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
         """The first `n` recorded answers of each item. Raises DataError that lists items with too few."""
         found = [self._answers(request) for request in requests]
         wanted = [1 if self.all_samples else request.n for request in requests]
-        missing = [request.item for request, texts, n in zip(requests, found, wanted, strict=True) if len(texts) < n]
+        missing = [request.item for request, rows, n in zip(requests, found, wanted, strict=True) if len(rows) < n]
         if missing:
             shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
             n = max(wanted)
@@ -58,12 +53,52 @@ class Recorded:
                 f"{self.path}: {len(missing)} of {len(requests)} items have fewer than {n} answers: {shown}; "
                 "add them, or score fewer items with --limit"
             )
-        self.ignored = max(0, self.ignored - sum(map(len, found)))
-        return found if self.all_samples else [answers[:n] for n, answers in zip(wanted, found, strict=True)]
+        self.unused -= {number for rows in found for number, _ in rows}
+        kept = [rows if self.all_samples else rows[:n] for n, rows in zip(wanted, found, strict=True)]
+        return [[answer for _, answer in rows] for rows in kept]
 
-    def _answers(self, request: Request) -> list[Completion]:
-        for benchmark in (request.benchmark, request.benchmark.partition(":")[0], ""):
-            for name in (request.item, request.index):
-                if (benchmark, name) in self.samples:
-                    return self.samples[benchmark, name]
-        return []
+    def _answers(self, request: Request) -> list[tuple[int, Completion]]:
+        return next((self.samples[key] for key in _keys(request) if key in self.samples), [])
+
+
+def _keys(request: Request) -> Iterator[Key]:
+    """Under which an item's answers may stand; a part's answers also under the whole's name."""
+    for benchmark in (request.benchmark, request.benchmark.partition(":")[0], "", _some_part_of(request.benchmark)):
+        yield benchmark, request.item
+        yield benchmark, request.index
+
+
+def _places(benchmark: str, name: str | int) -> Iterator[Key]:
+    """Where an answer stands: of a part's answer the id counts in the whole, too (its index is another one there)."""
+    yield benchmark, name
+    whole, _, part = benchmark.partition(":")
+    if part and isinstance(name, str):
+        yield _some_part_of(whole), name
+
+
+def _some_part_of(benchmark: str) -> str:
+    return f"{benchmark}:"
+
+
+def _key(path: Path, number: int, row: dict[str, Any]) -> Key:
+    name, benchmark = row.get("id"), row.get("benchmark")
+    if name is None:
+        name = row.get("index")
+        if not isinstance(name, int) or isinstance(name, bool) or name < 0:
+            raise DataError(f'{path}, row {number}: needs "index" (a whole number from 0) or "id"')
+    elif isinstance(name, str | int) and not isinstance(name, bool):
+        name = str(name)
+    else:
+        raise DataError(f'{path}, row {number}: "id" must be a text or a whole number')
+    if not isinstance(benchmark, str | None):
+        raise DataError(f'{path}, row {number}: "benchmark" must be a text')
+    return benchmark or "", name
+
+
+def _answer(path: Path, number: int, row: dict[str, Any]) -> Completion:
+    if not isinstance(row.get("response"), str):
+        found = "it is missing" if "response" not in row else f"found {type(row['response']).__name__}"
+        raise DataError(f'{path}, row {number}: "response" must be a text: {found}')
+    if not isinstance(row.get("stopped"), bool | None):
+        raise DataError(f'{path}, row {number}: "stopped" must be true or false')
+    return Completion(text=row["response"], stopped=row.get("stopped"), tokens=0)

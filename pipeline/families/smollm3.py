@@ -1,5 +1,6 @@
 """SmolLM3: ChatML turns, answers after an empty think block, no system block."""
 
+from pipeline.families._tools import ASKED, MACROS
 from pipeline.types import Family
 
 # SmolLM3's own template with enable_thinking=False, less its system block: that one writes today's date into every
@@ -19,11 +20,36 @@ TEMPLATE = r"""
 {%- if add_generation_prompt -%}{{- opened -}}{%- endif -%}
 """.strip()
 
+# Its system block shrinks to the part about tools. SmolLM3's own template drops calls; here they are rendered.
+TOOLS = (
+    MACROS
+    + r"""
+{%- set opened = '<|im_start|>assistant\n<think>\n\n</think>\n' -%}
+{%- set system = messages[0].role == 'system' -%}
+{{- '<|im_start|>system\n' + (messages[0].content + '\n\n' if system else '') -}}
+{{- '### Tools\n\nYou may call one or more functions to assist with the user query.\n' -}}
+{{- 'You are provided with function signatures within <tools></tools> XML tags:\n\n<tools>\n' -}}
+{%- for tool in tools -%}{{- tool | tojson + '\n' -}}{%- endfor -%}
+{{- "</tools>\n\nASKED<|im_end|>\n" -}}
+{%- for message in (messages[1:] if system else messages) -%}
+  {%- if message.role == 'tool' -%}
+    {{- '<|im_start|>user\n' + result(message) -}}
+  {%- else -%}
+    {{- opened if message.role == 'assistant' else '<|im_start|>' + message.role + '\n' -}}
+    {{- said(message) -}}
+  {%- endif -%}
+  {{- '<|im_end|>\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- opened -}}{%- endif -%}
+""".strip().replace("ASKED", ASKED)
+)
+
 FAMILY = Family(
     name="smollm3",
     summary="Hugging Face's SmolLM3",
     architectures=("SmolLM3ForCausalLM",),
     chat_template=TEMPLATE,
+    tools_template=TOOLS,
     template_kwargs={"enable_thinking": False},
     end_of_turn="<|im_end|>",
     pad="<|end_of_text|>",

@@ -109,7 +109,10 @@ class EngineLM(LM):
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """One answer per request. All are generated when the first ones are asked for, and kept in `completions`."""
         if not self.completions:
-            asked = [self._request(request.args[0], request.args[1], request.doc_id) for request in requests]
+            asked = [
+                self._request(request.args[0], request.args[1], request.doc_id, request.doc.get("tools"))
+                for request in requests
+            ]
             numbers = [number for request in requests if (number := request.doc_id) is not None]
             self.completions = dict(zip(numbers, self.engine.generate(asked), strict=True))
         return [self.answer(request.doc_id or 0).text for request in requests]
@@ -119,11 +122,13 @@ class EngineLM(LM):
         completions = self.completions[number]
         return completions[self.copy if self.copy < len(completions) else 0]
 
-    def _request(self, context: str, settings: dict[str, Any], number: int | None = None) -> Request:
+    def _request(
+        self, context: str, settings: dict[str, Any], number: int | None = None, tools: Sequence[Any] | None = None
+    ) -> Request:
         until = settings["until"]
-        form: dict[str, Any] = (
-            {"messages": json.loads(context[len(self.CHAT) :])} if context.startswith(self.CHAT) else {"text": context}
-        )
+        form: dict[str, Any] = {"text": context}
+        if context.startswith(self.CHAT):
+            form = {"messages": json.loads(context[len(self.CHAT) :]), "tools": tuple(tools or ())}
         return Request(
             **form,
             until=(until,) if isinstance(until, str) else tuple(until),

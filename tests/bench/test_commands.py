@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from pipeline import cli, machine, models
-from pipeline.bench import agents, eval, landscape, train
+from pipeline.bench import agents, eval, landscape, parity, train
 from pipeline.commands import bench
 
 VERBS = [command.name or command.callback.__name__ for command in bench.app.registered_commands]
@@ -52,6 +53,10 @@ WRONG = {
     "training on an unknown benchmark": (["train", "--benchmark", "gsm9k"], "tiny_gsm8k"),
     "evaluation of an unknown model": (["eval", "--model", "lab/qwen4"], "lab/qwen3"),
     "evaluation of no items": (["eval", "--limit", "0"], "--limit"),
+    "parity without a folder": (["parity"], "--out"),
+    "parity on an unknown benchmark": (["parity", "--out", "x", "--benchmark", "gsm9k"], "gsm8k"),
+    "parity of an unknown model": (["parity", "--out", "x", "--model", "lab/qwen4"], "lab/qwen3"),
+    "parity without tokens": (["parity", "--out", "x", "--max-tokens", "0"], "--max-tokens"),
     "agents without seeds": (["agents", "--out", "x", "--seeds", "0"], "--seeds"),
 }  # fmt: skip
 
@@ -125,6 +130,18 @@ def test_paired_measurements_are_made_as_asked_for_in_a_folder_that_goes(
     assert run("bench", verb, *given, "--lab-seed", "3")[0] == 0
     assert seen.items() >= {**options, "lab_seed": 3, "threads": 2, "was_there": True}.items()
     assert not seen["place"].exists()
+
+
+def test_parity_is_measured_as_asked_for(run, shown, monkeypatch, tmp_path):
+    seen = []
+    here = machine.Machine(cores=2, memory_bytes=1, device="cpu", device_name="", dtype="float32", threads=2)
+    monkeypatch.setattr(models, "resolve", lambda name, lab_seed, told: name)
+    monkeypatch.setattr(machine, "cached", lambda: here)
+    monkeypatch.setattr(parity, "run", lambda *given: seen.append(given[:-1]) or {})
+    given = ["--benchmark", "bfcl_ast:parallel,gsm8k", "--limit", 5, "--max-tokens", 9, "--batch", 2, "--lab-seed", 3]
+    assert run("bench", "parity", "--model", "lab/qwen3", "--out", "x", *given)[0] == 0
+    names = ["bfcl_ast:parallel", "gsm8k"]
+    assert seen == [("lab/qwen3", "lab/qwen3", names, 3, 5, 9, 2, 2, Path("x"))]
 
 
 @pytest.mark.lab
