@@ -75,8 +75,8 @@ def sibling(base: str) -> str | None:
 
     if base.startswith("lab/") and base.endswith("-base"):
         return base.removesuffix("-base")
-    pairs = [pair for name in plugins.names("families") for pair in plugins.load("families", name).FAMILY.pairs]
-    return dict(pairs).get(base)
+    families = [plugins.load("families", name).FAMILY for name in plugins.names("families")]
+    return next((pair.instruct for family in families for pair in family.pairs if pair.base == base), None)
 
 
 def lab_names() -> list[str]:

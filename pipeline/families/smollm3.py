@@ -1,6 +1,6 @@
 """SmolLM3: ChatML turns, answers after an empty think block, no system block."""
 
-from pipeline.types import Family
+from pipeline.types import Family, Pair, Shape
 
 # SmolLM3's own template with enable_thinking=False, less its system block: that one writes today's date into every
 # prompt, so that the same model would be trained and scored on different prompts tomorrow, and its 40 to 250 tokens
@@ -30,5 +30,21 @@ FAMILY = Family(
     special_tokens=("<|begin_of_text|>", "<|end_of_text|>", "<|im_start|>", "<|im_end|>"),
     plain_tokens=("<think>", "</think>"),
     lora_targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-    pairs=(("HuggingFaceTB/SmolLM3-3B-Base", "HuggingFaceTB/SmolLM3-3B"),),
+    pairs=(
+        Pair(
+            base="HuggingFaceTB/SmolLM3-3B-Base",
+            instruct="HuggingFaceTB/SmolLM3-3B",
+            parameters=3_075_098_624,
+            shape=Shape(
+                hidden=2048,
+                layers=36,
+                heads=16,
+                key_value_heads=4,
+                head_dim=128,
+                intermediate=11_008,
+                vocabulary=128_256,
+            ),  # fmt: skip
+            licence="Apache-2.0",
+        ),
+    ),
 )

@@ -69,7 +69,7 @@ def fingerprint(family: Family, sized: Scale, lab_seed: int) -> str:
     sources = [path for pattern in CODE for path in sorted(paths.PACKAGE.glob(pattern))]
     code = {str(path.relative_to(paths.PACKAGE)): _meaning(path) for path in sources}
     libraries = {name: version(name) for name in LIBRARIES}
-    return paths.digest([sized.model_dump(), lab_seed, family.model_dump(), code, libraries])
+    return paths.digest([sized.model_dump(), lab_seed, family.model_dump(exclude={"pairs"}), code, libraries])
 
 
 def _meaning(path: Path) -> str:
