@@ -20,8 +20,10 @@ def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A Hub id, a local folder (or adapter), a lab model.")],
     benchmark: options.Benchmarks,
     split: options.Split = "search",
-    base: Annotated[str | None, typer.Option(metavar="M", help="Base model, for the fraction.")] = None,
+    base: Annotated[str | None, typer.Option(metavar="M", help="For the fraction; or an adapter's base.")] = None,
     instruct: options.Instruct = None,
+    family: options.Family = "auto",
+    thinking: options.Thinking = False,
     limit: options.Limit = None,
     engine: Annotated[str, typer.Option(metavar="E", help="What generates: see `posttrain list engines`.")] = "hf",
     lab_seed: options.LabSeed = 0,
@@ -31,25 +33,28 @@ def evaluate(
 ) -> None:
     """Score a model on benchmarks, by a search's own rules.
 
-    With --base and --instruct also the fraction of the human gain.
+    With --base and --instruct also the fraction of the human gain. MODEL may be a PEFT adapter's folder; --base alone
+    names the base that it sits on, where its own configuration names one that is not here.
 
     \b
     Example:
       posttrain evaluate lab/qwen3 --benchmark tiny_gsm8k --limit 100
     """
-    from pipeline import models
+    from pipeline import chat, models
     from pipeline.errors import InputError
     from pipeline.sandbox.guests import ALLOW
 
     if allow_unsafe_code:
         os.environ[ALLOW] = "1"
-    if (base is None) != (instruct is None):
+    is_adapter = chat.named_base(Path(model).expanduser()) is not None
+    if (base is None) != (instruct is None) and not (base and is_adapter):
         raise InputError("--base and --instruct: the fraction needs both; give both or neither")
-    names = options.benchmarks(benchmark, model)
+    names, family = options.benchmarks(benchmark, model), options.family(family)
     named = {"model": model, "base": base, "instruct": instruct}
     wanted = {role: name for role, name in named.items() if name is not None}
     engine, _, file = engine.partition(":")  # recorded:FILE
     options.plugin("engines", engine, "--engine")
+    plain = (_plain(engine), options.thinking(thinking, _plain(engine)))
     looked_up = {"model"} if engine == RECORDED else set()  # MODEL is then a label
     for role, name in wanted.items():
         if role not in looked_up:
@@ -57,11 +62,12 @@ def evaluate(
     folder = options.new_folder(out, f"evaluation-{Path(model).name}")
     progress = console.Progress()
     with console.stdout_kept_clean():
-        folders = {
-            role: Path(name) if role in looked_up else models.resolve(name, lab_seed, progress)
-            for role, name in wanted.items()
-        }
-        engines = {role: (engine, {"file": file}) if role in looked_up else (_plain(engine), {}) for role in wanted}
+        labels = {role: Path(name) for role, name in wanted.items() if role in looked_up}
+        here = {role: name for role, name in wanted.items() if role not in looked_up}
+        folders = labels | models.folders(here, lab_seed, progress, family)
+        if instruct is None:
+            folders.pop("base", None)  # it was named for the adapter's sake
+        engines = {role: (engine, {"file": file}) if role in looked_up else plain for role in wanted}
         found = evaluate_all(names, folders, split, lab_seed, limit, engines, progress)
         path = write_items(folder, found, private=split == "final")
     document = summary(model, found, path)

@@ -44,9 +44,9 @@ def hub_rows(family: str, pair: Pair) -> Rows:
     facts = {"family": family, **pair.model_dump(exclude={"shape"}), "memory_bytes": memory}
     told = {method: console.size(taken) for method, taken in memory.items()}
     base = (
-        f"base; instruct {pair.instruct}, revision {pair.revision}, {pair.parameters / 1e9:.1f}B, {pair.licence}"
-        f"{', gated' if pair.gated else ''}; memory: LoRA {told['lora']} (with embeddings {told['lora_embeddings']}), "
-        f"full {told['full']}"
+        f"base; instruct {pair.instruct}, revision {pair.revision} (not pinned), {pair.parameters / 1e9:.1f}B, "
+        f"{pair.licence}{', gated' if pair.gated else ''}; "
+        f"memory: LoRA {told['lora']} (with embeddings {told['lora_embeddings']}), full {told['full']}"
     )
     return [
         {"name": pair.base, "summary": base, **facts},

@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from pipeline import weights
-from pipeline.chat import family_of, render
+from pipeline.chat import family_of, render, with_thinking
 from pipeline.engines import _warm  # noqa: F401 (done once, before a worker is forked)
 from pipeline.engines._decode import Batch, Row
 from pipeline.types import Completion, Family, Request
@@ -21,10 +21,19 @@ ACTIVATIONS = 24  # numbers per prompt token and hidden unit that live at once i
 
 
 def open_engine(
-    model_path: str, dtype: str = "auto", seed: int = 0, batch_rows: int = BATCH_ROWS, family: Family | None = None
+    model_path: str,
+    dtype: str = "auto",
+    seed: int = 0,
+    batch_rows: int = BATCH_ROWS,
+    family: Family | None = None,
+    thinking: bool = False,
 ) -> HfEngine:
-    """An engine on a model or adapter folder. `batch_rows` bounds a batch; memory may bound it further."""
+    """An engine on a model or adapter folder. `batch_rows` bounds a batch; memory may bound it further.
+
+    `thinking` turns the templates' thinking mode on. Raises InputError for a family that knows none.
+    """
     family = family or family_of(model_path)
+    family = with_thinking(family) if thinking else family
     device, chosen = weights.placement(dtype)
     model = weights.load_model(model_path, chosen, device)
     return HfEngine(model, weights.load_tokenizer(model_path, family), family, seed, batch_rows)

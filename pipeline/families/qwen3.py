@@ -5,7 +5,8 @@ from typing import Any
 from pipeline.types import Family, Pair, Shape
 
 # What Qwen's own template renders with enable_thinking=False: the block that says "nothing to think about" stands in
-# the generation prompt and before the last answer, and is left out of earlier answers.
+# the generation prompt and before the last answer, and is left out of earlier answers. With enable_thinking=True the
+# generation prompt leaves it to the model.
 TEMPLATE = r"""
 {%- if tools -%}{{- raise_exception("tools need the instruct model's own tokenizer") -}}{%- endif -%}
 {%- set opened = '<|im_start|>assistant\n<think>\n\n</think>\n\n' -%}
@@ -17,7 +18,9 @@ TEMPLATE = r"""
   {%- endif -%}
   {{- '<|im_end|>\n' -}}
 {%- endfor -%}
-{%- if add_generation_prompt -%}{{- opened -}}{%- endif -%}
+{%- if add_generation_prompt -%}
+  {{- '<|im_start|>assistant\n' if enable_thinking else opened -}}
+{%- endif -%}
 """.strip()
 
 

@@ -4,7 +4,8 @@ from pipeline.types import Family, Pair, Shape
 
 # SmolLM3's own template with enable_thinking=False, less its system block: that one writes today's date into every
 # prompt, so that the same model would be trained and scored on different prompts tomorrow, and its 40 to 250 tokens
-# would outweigh a small model's whole conversation. A system message, if there is one, is an ordinary turn here.
+# would outweigh a small model's whole conversation. A system message, if there is one, is an ordinary turn here. With
+# enable_thinking=True the generation prompt leaves the block to the model, as the real one's does.
 TEMPLATE = r"""
 {%- if tools -%}{{- raise_exception("tools need the instruct model's own tokenizer") -}}{%- endif -%}
 {%- set opened = '<|im_start|>assistant\n<think>\n\n</think>\n' -%}
@@ -16,7 +17,9 @@ TEMPLATE = r"""
   {%- endif -%}
   {{- '<|im_end|>\n' -}}
 {%- endfor -%}
-{%- if add_generation_prompt -%}{{- opened -}}{%- endif -%}
+{%- if add_generation_prompt -%}
+  {{- '<|im_start|>assistant\n' if enable_thinking else opened -}}
+{%- endif -%}
 """.strip()
 
 FAMILY = Family(
