@@ -149,7 +149,7 @@ def check_trainable(folder: str | Path) -> None:
     family = family_of(folder)
     if family.name != derived.NAME:
         return
-    tokenizer = derived.load(str(folder) if (Path(folder) / derived.TOKENIZER).is_file() else str(base_of(folder)))
+    tokenizer = derived.load(str(tokenizer_folder(folder)))
     tokenizer.chat_template = family.chat_template
     if not derived.trains_as_it_generates(tokenizer, family):
         raise InputError(
@@ -175,22 +175,39 @@ def mend_generation_config(folder: str | Path, family: Family) -> None:
     config = read_json(path) if path.is_file() else read_json(Path(folder) / "config.json")
     previous = config.get("eos_token_id")
     earlier = previous if isinstance(previous, list) else [] if previous is None else [previous]
-    end = _token_id(folder, family.end_of_turn)
+    end = token_id(folder, family.end_of_turn)
     mended = {
         **(config if path.is_file() else {}),
         "eos_token_id": [end, *(token for token in earlier if token != end)],
-        "pad_token_id": _token_id(folder, family.pad),
+        "pad_token_id": token_id(folder, family.pad),
     }
     write_json(path, mended)
 
 
-def _token_id(folder: str | Path, token: str) -> int:
+def token_id(folder: str | Path, token: str) -> int:
+    """A token's number in the vocabulary of a model or adapter folder. Raises InputError if it is not in there."""
     from tokenizers import Tokenizer
 
-    path = Path(folder) / "tokenizer.json"
+    path = tokenizer_folder(folder) / derived.TOKENIZER
     if not path.is_file():
         raise InputError(f"{folder}: no tokenizer.json in it: save the tokenizer beside the weights")
     found = Tokenizer.from_file(str(path)).token_to_id(token)
     if found is None:
         raise InputError(f"{path}: the tokenizer has no {token}")
     return int(found)
+
+
+def tokenizer_folder(folder: str | Path) -> Path:
+    """Where a model's tokenizer lies: its own folder, or that of the base that an adapter without one sits on."""
+    place = Path(folder)
+    has_one = any((place / name).is_file() for name in ("tokenizer_config.json", derived.TOKENIZER))
+    base = None if has_one else base_of(place)
+    return tokenizer_folder(base) if base else place
+
+
+def brings_template(folder: str | Path) -> bool:
+    """Whether the tokenizer of a model or adapter folder has a chat template of its own."""
+    place = tokenizer_folder(folder)
+    config = place / "tokenizer_config.json"
+    beside = any(place.glob("chat_template*"))
+    return beside or (config.is_file() and bool(read_json(config).get("chat_template")))

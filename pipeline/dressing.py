@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import derived, plugins
-from pipeline.chat import ADAPTER, FAMILY_FILE, base_of, family_of, missing_tokens
+from pipeline.chat import ADAPTER, FAMILY_FILE, base_of, family_of, missing_tokens, tokenizer_folder
 from pipeline.errors import InputError
 from pipeline.paths import digest, home, read_json, write_json
 from pipeline.types import Family
@@ -49,14 +49,12 @@ def _with_template(folder: Path, instruct: Path | None) -> Path:
     except derived.NoTemplate:
         if instruct is None or instruct == folder:
             raise
-        whole = base_of(folder) or folder
-        own = folder if (folder / derived.TOKENIZER).is_file() else whole
-        return dressed(folder, {FAMILY_FILE: derived.derive(whole, tokenizer_of=own, template_of=instruct)})
+        whole, own, donor = base_of(folder) or folder, tokenizer_folder(folder), tokenizer_folder(instruct)
+        return dressed(folder, {FAMILY_FILE: derived.derive(whole, tokenizer_of=own, template_of=donor)})
 
 
 def _with_named(folder: Path, family: Family) -> Path:
-    whole = base_of(folder) or folder
-    missing = missing_tokens(folder if (folder / derived.TOKENIZER).is_file() else whole, family)
+    missing = missing_tokens(tokenizer_folder(folder), family)
     if missing:
         raise InputError(f"{folder}: the tokenizer has no {', '.join(missing)}, which the family {family.name} needs")
     try:
