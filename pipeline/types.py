@@ -138,9 +138,15 @@ class Outcome(Record):
     tokens: int = 0  # training tokens, over all continuations
     final_loss: float | None = None
     labels: tuple[str, ...] = ()  # such as "does not stop", "cut short"
+    reasons: dict[str, str] = {}  # why, by label, where there is more to say
     resumable: bool = False  # a checkpoint for a continuation lies in the trial's folder
     first_step_seconds: float | None = None  # from the proposal to the end of the first training step
     data: dict[str, Any] = {}  # rows per source, removed overlaps
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The labels, each with its reason."""
+        return tuple(f"{label}: {self.reasons[label]}" if label in self.reasons else label for label in self.labels)
 
 
 TrialState = Literal["pending", "scored", "failed", "rejected", "abandoned"]
@@ -242,6 +248,7 @@ class Completion(Record):
     text: str
     stopped: bool | None
     tokens: int
+    ending: str | None = None  # the special token that ended it, or, if none did, the first one that it wrote
 
 
 class Job(Record):

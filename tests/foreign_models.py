@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import worlds
+from tests import tiny_models
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}"
@@ -69,3 +70,28 @@ def _saved(model: Any, tokens: Any, folder: Path) -> Path:
     model.save_pretrained(folder)
     tokens.save_pretrained(folder)
     return folder
+
+
+def untied(folder: Path, name: str) -> Path:
+    """A tiny model of a family whose output embeddings are a matrix of their own, as the bigger ones' are."""
+    from transformers import AutoModelForCausalLM
+
+    config = tiny_models.config(name, 32)
+    config.tie_word_embeddings = False
+    return _saved(AutoModelForCausalLM.from_config(config), tiny_models.tokenizer(name), folder)
+
+
+def gemma3_with_images(folder: Path) -> Path:
+    """A Gemma3ForConditionalGeneration, as the checkpoints from 4B up are: a text part beside an image tower."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration, SiglipVisionConfig
+
+    tokens = tiny_models.tokenizer("gemma3")
+    images = SiglipVisionConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=16, patch_size=4,
+        vision_use_head=False,
+    )  # fmt: skip
+    places = dict.fromkeys(("image_token_index", "boi_token_index", "eoi_token_index"), tokens.pad_token_id)
+    config = Gemma3Config(
+        text_config=tiny_models.config("gemma3", 32), vision_config=images, mm_tokens_per_image=4, **places
+    )
+    return _saved(Gemma3ForConditionalGeneration(config), tokens, folder)

@@ -77,3 +77,25 @@ def test_final_results_are_for_their_owner_only_and_the_salt_selects_them(tmp_pa
             assert stat.S_IMODE((tmp_path / salt / name).stat().st_mode) == 0o600
         ids.append([item["id"] for item in read_jsonl(tmp_path / salt / ITEMS)])
     assert ids[0] != ids[1]
+
+
+def ended(stopped: bool | None, ending: str | None, tokens: int = 3) -> dict:
+    return {"stopped": stopped, "ending": ending, "tokens": tokens}
+
+
+END = "<|im_end|>"
+
+
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        ([ended(False, None, 8)] * 3, f"of 3 answers 3 ran to max_tokens (8); {END} was never written"),
+        (
+            [ended(False, "<|endoftext|>", 8), ended(False, None, 8), ended(True, END)],
+            f"of 3 answers 1 wrote <|endoftext|> instead of {END} and went on, 1 ran to max_tokens (8)",
+        ),
+        ([ended(False, None), ended(True, END), ended(None, None)], "of 2 answers 1 went on to a stop text"),
+    ],
+)
+def test_the_reason_for_not_stopping_is_what_the_answers_did(results, told):
+    assert evaluate.why_not_stopping(results, 8, END) == told

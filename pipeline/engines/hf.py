@@ -45,7 +45,7 @@ class HfEngine:
     def __init__(self, model: Any, tokenizer: Any, family: Family, seed: int = 0, batch_rows: int = BATCH_ROWS) -> None:
         self.model, self.tokenizer, self.family = model, tokenizer, family
         self.seed, self.batch_rows = seed, batch_rows
-        self.ends = _ends(model, tokenizer)
+        self.ends, self.special = _ends(model, tokenizer), _special(tokenizer)
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
@@ -109,11 +109,15 @@ class HfEngine:
         )
 
     def _completion(self, row: Row) -> Completion:
-        text = self.tokenizer.decode(row.tokens, skip_special_tokens=True)
+        text, ending = self.tokenizer.decode(row.tokens, skip_special_tokens=True), self._ending(row)
         ends = [text.find(stop) for stop in row.until if stop in text]
         if ends:
-            return Completion(text=text[: min(ends)], stopped=False, tokens=len(row.tokens))
-        return Completion(text=text, stopped=row.stopped, tokens=len(row.tokens))
+            return Completion(text=text[: min(ends)], stopped=False, tokens=len(row.tokens), ending=ending)
+        return Completion(text=text, stopped=row.stopped, tokens=len(row.tokens), ending=ending)
+
+    def _ending(self, row: Row) -> str | None:
+        special = [row.end] if row.end is not None else [token for token in row.tokens if token in self.special]
+        return str(self.tokenizer.convert_ids_to_tokens(special[0])) if special else None
 
     def _fitting(self, waiting: list[Row]) -> int:
         """How many of the first rows fit in memory together."""
@@ -132,6 +136,12 @@ def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
     configured = model.generation_config.eos_token_id
     listed = configured if isinstance(configured, list) else [] if configured is None else [configured]
     return frozenset([tokenizer.eos_token_id, *listed])
+
+
+def _special(tokenizer: Any) -> frozenset[int]:
+    """The tokens that decoding hides."""
+    added = tokenizer.added_tokens_decoder.items()
+    return frozenset([*tokenizer.all_special_ids, *(number for number, token in added if token.special)])
 
 
 def _free_bytes(device: torch.device) -> float:

@@ -23,7 +23,7 @@ FEW_SHOT = "_few_shot"  # the ending of a benchmark's task in raw text form
 def score(
     engine: Engine, benchmark: Benchmark, items: Sequence[Item], few_shot: int = 0, shots: Sequence[Item] = ()
 ) -> list[Item]:
-    """One result per item, in their order: {"id", "strict", "lenient", "response", "stopped", "tokens"}.
+    """One result per item, in their order: {"id", "strict", "lenient", "response", "stopped", "tokens", "ending"}.
 
     Without `few_shot` the question is one chat turn; with it the task's raw text form, after that many of `shots`.
     Raises InputError if the benchmark's folder lacks the task or the task does not return strict and lenient.
@@ -69,6 +69,7 @@ def _result(benchmark: Benchmark, sample: Item, completion: Completion) -> Item:
         "response": completion.text,
         "stopped": completion.stopped,
         "tokens": completion.tokens,
+        "ending": completion.ending,
     }
 
 
