@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import catalogue, machine, models, opening, plugins, protocols
-from pipeline.chat import family_of
+from pipeline import catalogue, chat, machine, models, opening, plugins, protocols
+from pipeline.dressing import AUTO, named, with_family
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
@@ -25,6 +25,7 @@ class Asked(Record):
     benchmark: str
     budget: Budget
     instruct: str | None = None
+    family: str = AUTO  # how turns are rendered, ended and adapted: by the models' own files, or a family's name
     agent: str | None = "asha"  # None: driven by steps
     seed: int = 0
     lab_seed: int = 0
@@ -46,6 +47,8 @@ def check(asked: Asked) -> Recipe:
     if asked.agent is not None:
         plugins.entry("agents", asked.agent)
     plugins.load("executors", asked.executor)
+    if asked.family != AUTO:
+        named(asked.family)
     recipe = load_recipe(asked.recipe or benchmark.recipe)
     for stage in recipe.stages:
         for reference in stage.data:
@@ -65,15 +68,17 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
     with _timed(before, "measuring the machine"):
         machine.cached()
     with _timed(before, "building the lab" if asked.model.startswith("lab/") else "fetching models"):
-        model_path = str(resolve(asked.model, asked.lab_seed))
-        instruct_path = str(resolve(instruct, asked.lab_seed)) if instruct else None
-    for path in filter(None, (model_path, instruct_path)):
-        family_of(path)  # an architecture that no family knows is better refused here than in a worker
+        found = {"model": resolve(asked.model, asked.lab_seed)}
+        if instruct:
+            found["instruct"] = resolve(instruct, asked.lab_seed)
+    found = with_family(found, asked.family)  # what no family fits is better refused here than in a worker
+    chat.check_trainable(found["model"])
     request = RunRequest(
         model=asked.model,
-        model_path=model_path,
+        model_path=str(found["model"]),
         instruct=instruct,
-        instruct_path=instruct_path,
+        instruct_path=str(found["instruct"]) if instruct else None,
+        family=asked.family,
         benchmark=asked.benchmark,
         agent=asked.agent,
         seed=asked.seed,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline import plugins
+from pydantic import ValidationError
+
+from pipeline import derived, plugins
 from pipeline.errors import InputError
 from pipeline.paths import read_json, write_json
 from pipeline.types import Family
@@ -16,36 +21,100 @@ _TOOLS = re.compile(r"\btools\b")  # the variable in which a template gets them
 _DATED = "strftime_now"  # a template that writes today's date: the same prompt would differ from one day to the next
 
 
+ADAPTER = "adapter_config.json"
+FAMILY_FILE = "posttrain_family.json"  # in a model's folder: its family, where its other files would tell another
+
+
 def base_of(folder: str | Path) -> Path | None:
     """The folder of the model that a PEFT adapter in `folder` sits on; None if `folder` is a whole model."""
-    config = Path(folder) / "adapter_config.json"
-    if not config.is_file():
+    base = named_base(folder)
+    if base is None:
         return None
-    base = read_json(config).get("base_model_name_or_path")
     if not base or not Path(base).is_dir():
-        raise InputError(f"{config}: its base model '{base}' is not a folder here: correct base_model_name_or_path")
+        raise InputError(
+            f"{Path(folder) / ADAPTER}: its base model '{base}' is not a folder here: name it with --base, or correct "
+            "base_model_name_or_path"
+        )
     return Path(base)
 
 
-def family_of(model_folder: str | Path) -> Family:
-    """The family of a model or adapter folder, by the architecture in config.json.
+def named_base(folder: str | Path) -> str | None:
+    """What a PEFT adapter's configuration names as its base, perhaps nothing; None if `folder` is a whole model."""
+    config = Path(folder) / ADAPTER
+    if not config.is_file():
+        return None
+    found = read_json(config)
+    if not isinstance(found, dict):
+        raise InputError(f"{config}: not a JSON object: is it a PEFT adapter?")
+    return str(found.get("base_model_name_or_path") or "")
 
-    Raises InputError if there is no config.json or no family knows the architecture.
+
+def family_of(model_folder: str | Path) -> Family:
+    """The family of a model or adapter folder, the same in every process: nothing but the folder decides.
+
+    What FAMILY_FILE holds, else the shipped family that knows the architecture in config.json and whose tokens are in
+    the vocabulary, else one derived from the model's own files. Raises InputError if something is missing for that.
     """
-    folder = base_of(model_folder) or Path(model_folder)
+    place = Path(model_folder)
+    told = place / FAMILY_FILE
+    if told.is_file():
+        return _read_family(told)
+    base = base_of(place)
+    if base is None:
+        return shipped(place) or derived.derive(place)
+    known = _told_or_shipped(base)
+    if known is None and (place / derived.TOKENIZER).is_file():
+        with contextlib.suppress(derived.NoTemplate):  # an adapter may bring the tokenizer that it was trained with
+            return derived.derive(base, tokenizer_of=place)
+    return known or family_of(base)
+
+
+def _told_or_shipped(folder: Path) -> Family | None:
+    told, base = folder / FAMILY_FILE, base_of(folder)
+    if told.is_file():
+        return _read_family(told)
+    return shipped(folder) if base is None else _told_or_shipped(base)
+
+
+def _read_family(path: Path) -> Family:
+    try:
+        return Family.model_validate(read_json(path))
+    except ValidationError as error:
+        what = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not a family ({what}): remove it, or write it anew with --family") from None
+
+
+def shipped(folder: Path) -> Family | None:
+    """The family in families/ that a whole model's folder belongs to, if any. Raises InputError without config.json."""
     config = folder / "config.json"
     if not config.is_file():
         raise InputError(f"{folder}: no config.json in it: name a model's folder")
-    architectures = read_json(config).get("architectures") or []
-    families = [plugins.load("families", name).FAMILY for name in plugins.names("families")]
-    for family in families:
-        if set(architectures) & set(family.architectures):
+    found = read_json(config)
+    architectures = set(found.get("architectures") or () if isinstance(found, dict) else ())
+    for name in plugins.names("families"):
+        family: Family = plugins.load("families", name).FAMILY
+        if architectures & set(family.architectures) and not missing_tokens(folder, family):
             return family
-    known = ", ".join(sorted(name for family in families for name in family.architectures))
-    raise InputError(
-        f"{config}: no family for architecture {', '.join(architectures) or 'none given'}: known are {known}; "
-        "add pipeline/families/NAME.py for another"
-    )
+    return None
+
+
+def missing_tokens(folder: Path, family: Family) -> list[str]:
+    """Tokens that the family needs and the folder's vocabulary lacks; none where there is no tokenizer.json to tell."""
+    path = folder / derived.TOKENIZER
+    if not path.is_file():
+        return []
+    text = _text(path, path.stat().st_mtime_ns)
+    wanted = filter(None, (family.end_of_turn, family.pad, family.bos))
+    return [
+        token for token in wanted if json.dumps(token) not in text and json.dumps(token, ensure_ascii=False) not in text
+    ]
+
+
+@lru_cache(maxsize=2)
+def _text(path: Path, _: int) -> str:
+    return path.read_text(
+        encoding="utf-8", errors="replace"
+    )  # 30 MB at most: hundredths of a second, parsing takes one
 
 
 def prepare(tokenizer: Any, family: Family) -> Any:
@@ -95,6 +164,28 @@ def render(tokenizer: Any, family: Family, messages: list[Message], generation: 
     )  # fmt: skip
 
 
+def check_trainable(folder: str | Path) -> None:
+    """Raises InputError if a derived family's template renders answers elsewhere than where they are asked for."""
+    family = family_of(folder)
+    if family.name != derived.NAME:
+        return
+    tokenizer = derived.load(str(tokenizer_folder(folder)))
+    tokenizer.chat_template = family.chat_template
+    if not derived.trains_as_it_generates(tokenizer, family):
+        raise InputError(
+            f"{folder}: its chat template asks for an answer in other words than it renders one after: none can "
+            "be trained where it is asked for; give it a template whose generation prompt begins a finished turn"
+        )
+
+
+def with_thinking(family: Family) -> Family:
+    """The family with thinking on, for evaluation. Raises InputError if its models know no thinking."""
+    switches = {name: True for name in derived.THINKING if name in family.template_kwargs}
+    if not switches:
+        raise InputError(f"--thinking: the chat template of {family.name} knows no thinking: omit it")
+    return family.model_copy(update={"template_kwargs": family.template_kwargs | switches})
+
+
 def mend_generation_config(folder: str | Path, family: Family) -> None:
     """Make plain `generate` on the model in `folder` stop at the end of a turn, and pad with the family's padding.
 
@@ -114,13 +205,29 @@ def mend_generation_config(folder: str | Path, family: Family) -> None:
 
 
 def token_id(folder: str | Path, token: str) -> int:
-    """The id of a token in the folder's tokenizer.json. Raises InputError if either is missing."""
+    """A token's number in the vocabulary of a model or adapter folder. Raises InputError if it is not in there."""
     from tokenizers import Tokenizer
 
-    path = Path(folder) / "tokenizer.json"
+    path = tokenizer_folder(folder) / derived.TOKENIZER
     if not path.is_file():
         raise InputError(f"{folder}: no tokenizer.json in it: save the tokenizer beside the weights")
     found = Tokenizer.from_file(str(path)).token_to_id(token)
     if found is None:
         raise InputError(f"{path}: the tokenizer has no {token}")
     return int(found)
+
+
+def tokenizer_folder(folder: str | Path) -> Path:
+    """Where a model's tokenizer lies: its own folder, or that of the base that an adapter without one sits on."""
+    place = Path(folder)
+    has_one = any((place / name).is_file() for name in ("tokenizer_config.json", derived.TOKENIZER))
+    base = None if has_one else base_of(place)
+    return tokenizer_folder(base) if base else place
+
+
+def brings_template(folder: str | Path) -> bool:
+    """Whether the tokenizer of a model or adapter folder has a chat template of its own."""
+    place = tokenizer_folder(folder)
+    config = place / "tokenizer_config.json"
+    beside = any(place.glob("chat_template*"))
+    return beside or (config.is_file() and bool(read_json(config).get("chat_template")))

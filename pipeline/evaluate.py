@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,6 @@ from pipeline.types import Benchmark, Cost, ItemsKey, Record, Score
 Item = dict[str, Any]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 ENOUGH_STOPS = 0.95  # share of answers that must end by themselves
-STOP_PROMPTS = 32  # fewer answers than that say too little about stopping
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,20 @@ def _stops(results: Sequence[Item], few_shot: int) -> float | None:
 def stops_enough(score: Score) -> bool:
     """Whether the model ends its turns by itself: at least 95% of the answers did."""
     return score.stops is None or score.stops >= ENOUGH_STOPS
+
+
+def why_not_stopping(results: Sequence[Item], max_tokens: int, end: str) -> str:
+    """How the answers went on that did not end by themselves; `end` is the token that should have ended them."""
+    known = [result for result in results if result["stopped"] is not None]
+    endless = [result for result in known if not result["stopped"]]
+    others = Counter(result["ending"] for result in endless if result.get("ending"))
+    long = sum(not result.get("ending") and result["tokens"] >= max_tokens for result in endless)
+    rest = len(endless) - long - others.total()
+    parts = [f"{count} wrote {token} instead of {end} and went on" for token, count in others.most_common(2)]
+    parts += [f"{long} ran to max_tokens ({max_tokens})"] if long else []
+    parts += [f"{rest} went on to a stop text"] if rest else []
+    never = f"; {end} was never written" if not any(result.get("ending") == end for result in known) else ""
+    return f"of {len(known)} answers {', '.join(parts) or 'none went on'}{never}"
 
 
 def main(folder: str | Path) -> None:

@@ -127,7 +127,7 @@ def summary(trial: Trial) -> str:
     cost = f"{outcome.cost.train_seconds:.1f} s training, {outcome.cost.seconds:.1f} s in all"
     if trial.score is None:
         return f"{trial.id} {trial.state}: {outcome.error or 'no score'} ({cost})"
-    labels = f" [{', '.join(outcome.labels)}]" if outcome.labels else ""
+    labels = f" [{'; '.join(outcome.remarks)}]" if outcome.labels else ""
     return f"{trial.id} scored {trial.score.value:.3f} at fidelity {outcome.fidelity:.2g}{labels} ({cost})"
 
 

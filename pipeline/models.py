@@ -6,9 +6,10 @@ Everything below the command line and the Session sees only folders.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pipeline import chat, dressing
 from pipeline.errors import InputError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -39,10 +40,11 @@ def check(name: str) -> None:
         )
 
 
-def resolve(name: str, lab_seed: int = 0, progress: Progress | None = None) -> Path:
+def resolve(name: str, lab_seed: int = 0, progress: Progress | None = None, base: Path | None = None) -> Path:
     """The folder of a model, built or fetched if need be; `progress` is told of the building.
 
-    Raises InputError for a name that leads nowhere, and for a Hub id that cannot be fetched.
+    An adapter's base is found, too: the folder or model that its configuration names, else `base`. Raises InputError
+    for a name that leads nowhere, and for a Hub id that cannot be fetched.
     """
     check(name)
     if name.startswith("lab/"):
@@ -50,7 +52,39 @@ def resolve(name: str, lab_seed: int = 0, progress: Progress | None = None) -> P
 
         return lab.resolve(name, lab_seed, **({"progress": progress} if progress else {}))
     folder = Path(name).expanduser()
-    return folder.resolve() if folder.is_dir() else fetch(name)
+    found = folder.resolve() if folder.is_dir() else fetch(name)
+    return _on_its_base(found, lab_seed, progress, base)
+
+
+def _on_its_base(folder: Path, lab_seed: int, progress: Progress | None, base: Path | None) -> Path:
+    """`folder` if it is a whole model or an adapter whose base lies where it says; else one that says where it lies."""
+    wanted = chat.named_base(folder)
+    if wanted is None:
+        return folder
+    beside = [Path(wanted).expanduser(), folder / wanted] if wanted else []
+    here = next((path.resolve() for path in beside if path.is_dir()), None)
+    if here is not None:
+        base = resolve(str(here), lab_seed, progress)
+    elif base is None:
+        if not wanted.startswith("lab/") and not HUB_ID.fullmatch(wanted):
+            chat.base_of(folder)  # raises what there is to say
+        try:
+            base = resolve(wanted, lab_seed, progress)
+        except InputError as error:
+            raise InputError(f"{folder}: of the adapter's base: {error}; or name it with --base") from None
+    return folder if wanted == str(base) else dressing.on_base(folder, base)
+
+
+def folders(
+    names: Mapping[str, str], lab_seed: int = 0, progress: Progress | None = None, family: str = dressing.AUTO
+) -> dict[str, Path]:
+    """The folders of models by role; `base` serves the others as an adapter's base where theirs is not here.
+
+    Each is of `family`, see `dressing.with_family`.
+    """
+    base = resolve(names["base"], lab_seed, progress) if "base" in names else None
+    found = {role: base if role == "base" else resolve(name, lab_seed, progress, base) for role, name in names.items()}
+    return dressing.with_family({role: folder for role, folder in found.items() if folder}, family)
 
 
 def fetch(hub_id: str) -> Path:
@@ -75,8 +109,8 @@ def sibling(base: str) -> str | None:
 
     if base.startswith("lab/") and base.endswith("-base"):
         return base.removesuffix("-base")
-    pairs = [pair for name in plugins.names("families") for pair in plugins.load("families", name).FAMILY.pairs]
-    return dict(pairs).get(base)
+    families = [plugins.load("families", name).FAMILY for name in plugins.names("families")]
+    return next((pair.instruct for family in families for pair in family.pairs if pair.base == base), None)
 
 
 def lab_names() -> list[str]:

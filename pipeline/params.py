@@ -60,7 +60,8 @@ class SftParams(Strict):
     ] = "all"  # a number: the adapter sits on that many of the upper layers
     rslora: Annotated[bool, YES_NO] = False
     dora: Annotated[bool, YES_NO] = False
-    embeddings: Annotated[bool, YES_NO] = False  # train the (tied) embeddings beside the adapter
+    # the embeddings beside an adapter; auto: where pre-training never saw the token that ends a turn
+    embeddings: Annotated[Literal["auto"] | bool, YES_NO] = "auto"
 
     # how fast, how long
     learning_rate: Annotated[float, Searched(1e-5, 2e-2, log=True)] = Field(default=2e-3, gt=0.0, le=1.0)

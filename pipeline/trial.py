@@ -7,10 +7,12 @@ import traceback
 from pathlib import Path
 
 from pipeline import benchmarks, data, plugins, protocols
+from pipeline.chat import family_of
 from pipeline.errors import PosttrainError
-from pipeline.evaluate import Evaluation, evaluate, stops_enough
+from pipeline.evaluate import Evaluation, evaluate, stops_enough, why_not_stopping
 from pipeline.inspection import inspect_source
 from pipeline.jobs import ITEMS, JOB, OUTCOME, TrialJob
+from pipeline.keeping import DOES_NOT_STOP
 from pipeline.paths import read_json, write_json, write_jsonl
 from pipeline.stages import Stages
 from pipeline.training import CHECKPOINT
@@ -41,6 +43,7 @@ class TrialRun:
         self.built: list[data.Built] = []
         self.stages: Stages | None = None
         self.evaluation: Evaluation | None = None
+        self.endless = ""  # how answers went on that did not end by themselves
         self.error: str | None = None
 
     def run(self) -> None:
@@ -70,14 +73,17 @@ class TrialRun:
         items = benchmarks.items(benchmark, "search", self.job.key, self.job.search_limit)
         self.evaluation = evaluate(model_path, benchmark, items, "search", key=self.job.key)
         write_jsonl(self.folder / ITEMS, self.evaluation.items)
+        end = family_of(model_path).end_of_turn
+        self.endless = why_not_stopping(self.evaluation.items, benchmark.max_tokens, end)
 
     def outcome(self) -> Outcome:
         """The trial as the ledger keeps it."""
         stages, score = self.stages, self.evaluation.score if self.evaluation else None
         results = [stages.results[index] for index in sorted(stages.results)] if stages else []
-        labels = []
-        if score is not None and not stops_enough(score):
-            labels.append("does not stop")
+        labels, reasons = [], {}
+        if self.evaluation is not None and not stops_enough(self.evaluation.score):
+            labels.append(DOES_NOT_STOP)
+            reasons[DOES_NOT_STOP] = self.endless
         if any(result.cut_short for result in results):
             labels.append("cut short")
         return Outcome(
@@ -90,6 +96,7 @@ class TrialRun:
             final_loss=results[-1].final_loss if results else None,
             labels=tuple(labels),
             tail_steps=stages.tail_steps if stages else None,
+            reasons=reasons,
             resumable=(self.folder / CHECKPOINT).is_dir(),
             first_step_seconds=self._first_step_seconds(),
             data={"stages": [built.summary() for built in self.built]},

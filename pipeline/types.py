@@ -176,9 +176,15 @@ class Outcome(Record):
     final_loss: float | None = None
     labels: tuple[str, ...] = ()  # such as "does not stop", "cut short"
     tail_steps: int | None = None  # of the last stage, if the time limit ended its tail early
+    reasons: dict[str, str] = {}  # why, by label, where there is more to say
     resumable: bool = False  # a checkpoint for a continuation lies in the trial's folder
     first_step_seconds: float | None = None  # from the proposal to the end of the first training step
     data: dict[str, Any] = {}  # rows per source, removed overlaps
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The labels, each with its reason."""
+        return tuple(f"{label}: {self.reasons[label]}" if label in self.reasons else label for label in self.labels)
 
 
 TrialState = Literal["pending", "scored", "failed", "rejected", "abandoned"]
@@ -287,6 +293,7 @@ class Completion(Record):
     text: str
     stopped: bool | None
     tokens: int
+    ending: str | None = None  # the special token that ended it, or, if none did, the first one that it wrote
 
 
 class Job(Record):
@@ -306,6 +313,31 @@ class Finished(Record):
     reason: str = ""
 
 
+class Shape(Strict):
+    """The sizes of a decoder that decide its memory: numbers, as config.json has them."""
+
+    hidden: int
+    layers: int
+    heads: int
+    key_value_heads: int
+    head_dim: int
+    intermediate: int
+    vocabulary: int
+    tied: bool = True  # input and output embeddings are one matrix
+
+
+class Pair(Strict):
+    """A base on the Hub and its official instruct-tuned sibling, which share architecture, size and licence."""
+
+    base: str
+    instruct: str
+    revision: str = "main"  # what is fetched: a commit would make it repeatable, none could be looked up offline
+    parameters: int  # of the whole checkpoint, a vision tower included
+    shape: Shape  # of its text part
+    licence: str
+    gated: bool = False  # the Hub asks for terms to be accepted and a login
+
+
 class Family(Strict):
     """A model family: everything that decides how its turns are rendered, ended and adapted."""
 
@@ -322,7 +354,7 @@ class Family(Strict):
     plain_tokens: tuple[str, ...] = ()  # whole tokens that are not special: decoding shows them
     lora_targets: tuple[str, ...]
     lora_exclude: str | None = None
-    pairs: tuple[tuple[str, str], ...] = ()  # (base, instruct) ids on the Hub
+    pairs: tuple[Pair, ...] = ()
 
 
 # ---------------------------------------------------------------- protocols

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.chat import base_of, family_of, mend_generation_config, prepare
+from pipeline.chat import base_of, family_of, mend_generation_config, prepare, tokenizer_folder
 from pipeline.errors import InputError
 from pipeline.types import Family
 
@@ -38,11 +38,8 @@ def load_tokenizer(folder: str | Path, family: Family | None = None) -> Any:
     """The tokenizer of a model or adapter folder, with its family's template, turn end and padding."""
     from transformers import AutoTokenizer
 
-    source = Path(folder)
-    if not (source / "tokenizer_config.json").is_file():
-        source = base_of(source) or source
     with _quiet():
-        tokenizer = AutoTokenizer.from_pretrained(str(source))
+        tokenizer = AutoTokenizer.from_pretrained(str(tokenizer_folder(folder)))
     return prepare(tokenizer, family or family_of(folder))
 
 

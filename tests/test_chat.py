@@ -31,11 +31,11 @@ def test_an_adapters_family_is_its_bases(tmp_path):
 def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(InputError, match=r"no config.json in it: name a model's folder"):
         chat.family_of(tmp_path)
-    write_json(tmp_path / "config.json", {"architectures": ["MambaForCausalLM"]})
-    with pytest.raises(InputError, match=r"no family for architecture MambaForCausalLM: known are .*Qwen3ForCausalLM"):
+    write_json(tmp_path / "config.json", {"architectures": ["MambaForCausalLM"], "model_type": "mamba"})
+    with pytest.raises(InputError, match=r"no tokenizer.json in it: save the \(fast\) tokenizer beside the weights"):
         chat.family_of(tmp_path)
     write_json(tmp_path / "adapter_config.json", {"base_model_name_or_path": "/nowhere/at/all"})
-    with pytest.raises(InputError, match="its base model '/nowhere/at/all' is not a folder here"):
+    with pytest.raises(InputError, match="its base model '/nowhere/at/all' is not a folder here: name it with --base"):
         chat.family_of(tmp_path)
 
 

@@ -152,3 +152,25 @@ def test_answers_made_elsewhere_count_however_many_there_are(tmp_path):
     assert [item["strict"] for item in first.items] == [0.0, 1.0, 1.0]
     own = BENCHMARK.model_copy(update={"decoding": Decoding(own="vllm", repeats=2)})  # no folder to read
     assert evaluate.evaluate("a label", own, items, "search", **given).score.value == 0.5
+
+
+def ended(stopped: bool | None, ending: str | None, tokens: int = 3) -> dict:
+    return {"stopped": stopped, "ending": ending, "tokens": tokens}
+
+
+END = "<|im_end|>"
+
+
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        ([ended(False, None, 8)] * 3, f"of 3 answers 3 ran to max_tokens (8); {END} was never written"),
+        (
+            [ended(False, "<|endoftext|>", 8), ended(False, None, 8), ended(True, END)],
+            f"of 3 answers 1 wrote <|endoftext|> instead of {END} and went on, 1 ran to max_tokens (8)",
+        ),
+        ([ended(False, None), ended(True, END), ended(None, None)], "of 2 answers 1 went on to a stop text"),
+    ],
+)
+def test_the_reason_for_not_stopping_is_what_the_answers_did(results, told):
+    assert evaluate.why_not_stopping(results, 8, END) == told

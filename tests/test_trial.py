@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,16 @@ def test_a_trial_is_trained_scored_and_accounted_for(tmp_path):
     assert outcome.final_loss > 0
     assert set(outcome.data["stages"][0]["rows"]) == {GOOD, EASY}
     silent = score.stops < 0.95
-    assert ("does not stop" in outcome.labels) == silent
+    assert ("does not stop" in outcome.labels) == silent == ("does not stop" in outcome.reasons)
+
+
+def test_a_trial_that_does_not_stop_says_what_its_answers_did_instead(tmp_path):
+    outcome = run(tmp_path / "t", model_path=str(tiny_models.untrained("qwen3")))
+    assert outcome.labels == ("does not stop",)
+    assert re.fullmatch(
+        r"does not stop: of 6 answers .*[1-6] ran to max_tokens \(\d+\).*; <\|im_end\|> was never written",
+        outcome.remarks[0],
+    )
 
 
 def parameters(folder: Path) -> int:

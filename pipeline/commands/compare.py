@@ -21,6 +21,9 @@ def compare(
     split: options.Split = "search",
     limit: options.Limit = None,
     engine: Annotated[str, typer.Option(metavar="E", help="What generates: see `posttrain list engines`.")] = "hf",
+    base: options.AdapterBase = None,
+    family: options.Family = "auto",
+    thinking: options.Thinking = False,
     lab_seed: options.LabSeed = 0,
     protocol: options.Protocol = "own",
     temperature: options.Temperature = None,
@@ -39,14 +42,16 @@ def compare(
 
     names, wanted = options.benchmarks(benchmark, first, protocol), {"a": first, "b": second}
     shelf = options.decoded(names, protocol, temperature, top_p, repeats)
-    for name in wanted.values():
+    for name in filter(None, (*wanted.values(), base)):
         models.check(name)
     options.plugin("engines", engine, "--engine")
+    family, chosen = options.family(family), options.thinking(thinking, engine)
     folder = options.new_folder(out, f"comparison-{Path(first).name}-{Path(second).name}")
     progress = console.Progress()
     with console.stdout_kept_clean():
-        folders = {role: models.resolve(name, lab_seed, progress) for role, name in wanted.items()}
-        engines: dict[str, tuple[str, dict[str, Any]]] = {role: (engine, {}) for role in wanted}
+        folders = models.folders(wanted | ({"base": base} if base else {}), lab_seed, progress, family)
+        folders.pop("base", None)
+        engines = dict.fromkeys(wanted, (engine, chosen))
         found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress)
         path = write_items(folder, found, private=split == "final")
     rows = [difference(name, by_role["a"], by_role["b"]) for name, by_role in found.items()]

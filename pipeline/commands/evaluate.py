@@ -23,8 +23,10 @@ def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A Hub id, a local folder (or adapter), a lab model.")],
     benchmark: options.Benchmarks,
     split: options.Split = "search",
-    base: Annotated[str | None, typer.Option(metavar="M", help="Base model, for the fraction.")] = None,
+    base: Annotated[str | None, typer.Option(metavar="M", help="For the fraction; or an adapter's base.")] = None,
     instruct: options.Instruct = None,
+    family: options.Family = "auto",
+    thinking: options.Thinking = False,
     limit: options.Limit = None,
     engine: Annotated[str, typer.Option(metavar="E", help="What generates: see `posttrain list engines`.")] = "hf",
     lab_seed: options.LabSeed = 0,
@@ -40,25 +42,29 @@ def evaluate(
 
     With --base and --instruct also the fraction of the human gain. All models are decoded alike: greedily, unless
     the benchmark, a protocol or an option says otherwise. What the model's own generation_config.json would bring the
-    base is scored beside it where the two differ.
+    base is scored beside it where the two differ. MODEL may be a PEFT adapter's folder; --base alone names the base
+    that it sits on, where its own configuration names one that is not here.
 
     \b
     Example:
       posttrain evaluate lab/qwen3 --benchmark tiny_gsm8k --limit 100 --repeats 5
     """
-    from pipeline import models
+    from pipeline import chat, models
     from pipeline.errors import InputError
     from pipeline.sandbox.guests import ALLOW
 
     if allow_unsafe_code:
         os.environ[ALLOW] = "1"
-    if (base is None) != (instruct is None):
+    is_adapter = chat.named_base(Path(model).expanduser()) is not None
+    if (base is None) != (instruct is None) and not (base and is_adapter):
         raise InputError("--base and --instruct: the fraction needs both; give both or neither")
     shelf = options.decoded(options.benchmarks(benchmark, model, protocol), protocol, temperature, top_p, repeats)
+    family = options.family(family)
     named = {"model": model, "base": base, "instruct": instruct}
     wanted = {role: name for role, name in named.items() if name is not None}
     engine, _, file = engine.partition(":")  # recorded:FILE
     options.plugin("engines", engine, "--engine")
+    plain = (_plain(engine), options.thinking(thinking, _plain(engine)))
     looked_up = {"model"} if engine == RECORDED else set()  # MODEL is then a label
     for role, name in wanted.items():
         if role not in looked_up:
@@ -66,12 +72,13 @@ def evaluate(
     folder = options.new_folder(out, f"evaluation-{Path(model).name}")
     progress = console.Progress()
     with console.stdout_kept_clean():
-        folders = {
-            role: Path(name) if role in looked_up else models.resolve(name, lab_seed, progress)
-            for role, name in wanted.items()
-        }
+        labels = {role: Path(name) for role, name in wanted.items() if role in looked_up}
+        here = {role: name for role, name in wanted.items() if role not in looked_up}
+        folders = labels | models.folders(here, lab_seed, progress, family)
+        if instruct is None:
+            folders.pop("base", None)  # it was named for the adapter's sake
         recorded = (engine, {"file": file, "all_samples": repeats is None})
-        engines = {role: recorded if role in looked_up else (_plain(engine), {}) for role in wanted}
+        engines = {role: recorded if role in looked_up else plain for role in wanted}
         apart = None if looked_up else terms.configured_as(folders)
         found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress, apart)
         path = write_items(folder, found, private=split == "final")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,22 +11,59 @@ from pipeline import console
 from pipeline.commands import options
 from pipeline.errors import unknown
 
+if TYPE_CHECKING:
+    from pipeline.types import Pair, Shape
+
 Rows = list[dict[str, Any]]
 PLUGINS = ("agents", "trainers", "engines", "scorers", "guards", "executors", "families")
 
 
 def models() -> Rows:
-    """The lab's models and the Hub's pairs of every family."""
+    """The lab's models and the Hub's pairs of every family; `--family auto` takes others, too."""
     from pipeline import plugins
+    from pipeline.memory import parameters
 
-    rows = []
+    rows, shape = [], lab_shape()
+    made = {"parameters": parameters(shape), "licence": "Apache-2.0", "gated": False, "revision": None}
     for name in plugins.names("families"):
-        family = plugins.load("families", name).FAMILY
-        rows.append({"name": f"lab/{name}-base", "summary": f"tiny {name} base, made on this machine", "family": name})
-        rows.append({"name": f"lab/{name}", "summary": f"its instruct-tuned sibling: the {name} lab's human team"})
-        for base, instruct in family.pairs:
-            rows.append({"name": base, "summary": f"base on the Hub; instruct-tuned sibling: {instruct}"})
+        family, base = plugins.load("families", name).FAMILY, f"lab/{name}-base"
+        both = {"family": name, "base": base, "instruct": f"lab/{name}", **made}
+        rows.append({"name": base, "summary": f"tiny {name} base, made on this machine", **both})
+        rows.append(
+            {"name": f"lab/{name}", "summary": f"its instruct-tuned sibling: the {name} lab's human team", **both}
+        )
+        rows += [row for pair in family.pairs for row in hub_rows(name, pair)]
     return rows
+
+
+def hub_rows(family: str, pair: Pair) -> Rows:
+    """A pair on the Hub: what is known of it, and the bytes that training it takes by each method."""
+    from pipeline.memory import METHODS, training_bytes
+
+    memory = {method: training_bytes(pair, method) for method in METHODS}
+    facts = {"family": family, **pair.model_dump(exclude={"shape"}), "memory_bytes": memory}
+    told = {method: console.size(taken) for method, taken in memory.items()}
+    base = (
+        f"base; instruct {pair.instruct}, revision {pair.revision} (not pinned), {pair.parameters / 1e9:.1f}B, "
+        f"{pair.licence}{', gated' if pair.gated else ''}; "
+        f"memory: LoRA {told['lora']} (with embeddings {told['lora_embeddings']}), full {told['full']}"
+    )
+    return [
+        {"name": pair.base, "summary": base, **facts},
+        {"name": pair.instruct, "summary": f"the instruct-tuned sibling of {pair.base}", **facts},
+    ]
+
+
+def lab_shape() -> Shape:
+    """The sizes of the lab's models."""
+    from pipeline.lab.scale import scale
+    from pipeline.types import Shape
+
+    lab = scale()
+    return Shape(
+        hidden=lab.hidden, layers=lab.layers, heads=lab.heads, key_value_heads=lab.key_value_heads,
+        head_dim=lab.hidden // lab.heads, intermediate=3 * lab.hidden, vocabulary=lab.vocabulary,
+    )  # fmt: skip
 
 
 def benchmarks() -> Rows:

@@ -25,6 +25,9 @@ Agent = Annotated[str, typer.Option(metavar="A", help="Who proposes: see `posttr
 Benchmarks = Annotated[list[str], typer.Option("--benchmark", metavar="B", help="Commas, repeats and `all`.")]
 Model = Annotated[str, typer.Option(metavar="M", help="Base: a Hub id, a folder, a lab model.")]
 Instruct = Annotated[str | None, typer.Option(metavar="M", help="Its instruct-tuned sibling, the human reference.")]
+Family = Annotated[str, typer.Option(metavar="F", help="How turns are written: `auto` reads the model's own files.")]
+Thinking = Annotated[bool, typer.Option("--thinking", help="Let all of them think first, where their family can.")]
+AdapterBase = Annotated[str | None, typer.Option("--base", metavar="M", help="For an adapter whose base is elsewhere.")]
 BudgetText = Annotated[str, typer.Option("--budget", metavar="TIME", help="Wall clock: 90s, 15m, 10h, 1h30m.")]
 Trials = Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at most.")]
 RecipeFile = Annotated[str | None, typer.Option("--recipe", metavar="FILE", help="Start from it: a file, or a name.")]
@@ -117,6 +120,22 @@ def decoded(
         return found
     drawn = [(each, overridden(each.decoding, temperature, top_p, repeats)) for each in found]
     return [each.model_copy(update={"decoding": how, "few_shot_decoding": None}) for each, how in drawn]
+
+
+def family(name: str) -> str:
+    """`name` if it is `auto`, a shipped family or a dotted path to one."""
+    from pipeline import dressing
+
+    if name != dressing.AUTO:
+        dressing.named(name)
+    return name
+
+
+def thinking(wanted: bool, engine: str) -> dict[str, Any]:
+    """The engine's options for thinking. Raises InputError for an engine that renders no prompts of its own."""
+    if wanted and engine != "hf":
+        raise InputError(f"--thinking: the engine '{engine}' has no such switch: omit it, or use --engine hf")
+    return {"thinking": True} if wanted else {}
 
 
 def plugin(kind: str, name: str, option: str) -> str:

@@ -59,6 +59,7 @@ def search(
     model: Annotated[str | None, typer.Option(metavar="M", help="Base: a Hub id, a folder, a lab model.")] = None,
     benchmark: Annotated[list[str] | None, typer.Option(metavar="B", help="Commas, repeats and `all`.")] = None,
     instruct: options.Instruct = None,
+    family: Annotated[str | None, typer.Option(metavar="F", help="How turns are written. Default: auto.")] = None,
     agent: Annotated[str | None, typer.Option(metavar="A", help=f"Who proposes. Default: {DEFAULT_AGENT}.")] = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Wall clock: 10h; with --resume: +2h.")] = None,
     trials: options.Trials = None,
@@ -80,7 +81,7 @@ def search(
       posttrain search --resume runs/qwen3-tiny_gsm8k-asha-seed0 --budget +2h
     """
     given: dict[str, Any] = {
-        "instruct": instruct, "agent": agent, "trials": trials, "seed": seed, "lab_seed": lab_seed,
+        "instruct": instruct, "family": family, "agent": agent, "trials": trials, "seed": seed, "lab_seed": lab_seed,
         "recipe": recipe, "executor": executor, "slots": slots, "protocol": protocol,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
@@ -101,6 +102,7 @@ def open_run(
     budget: options.BudgetText,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New or empty.")],
     instruct: options.Instruct = None,
+    family: options.Family = "auto",
     trials: options.Trials = None,
     recipe: options.RecipeFile = None,
     executor: Annotated[str, typer.Option(metavar="E", help="Where trials run.")] = "local",
@@ -122,7 +124,7 @@ def open_run(
     if len(names) != 1:
         raise InputError(f"--benchmark {benchmark}: a run has one benchmark; open one run for each")
     asked = _asked(
-        model, names[0], budget, trials=trials, agent=None, instruct=instruct, recipe=recipe,
+        model, names[0], budget, trials=trials, agent=None, instruct=instruct, family=family, recipe=recipe,
         executor=executor, protocol=protocol, seed=seed, lab_seed=lab_seed,
     )  # fmt: skip
     asking.check(asked)

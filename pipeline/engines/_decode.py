@@ -32,6 +32,7 @@ class Row:
     random: np.random.Generator | None = None  # needed if temperature > 0
     tokens: list[int] = field(default_factory=list)
     stopped: bool = False  # ended its turn by itself
+    end: int | None = None  # the token that did
     done: bool = False
 
 
@@ -93,6 +94,7 @@ class Batch:
     def _take(self, row: Row, token: int) -> None:
         if token in self.ends:
             row.stopped = row.done = True
+            row.end = token
             return
         row.tokens.append(token)
         row.done = len(row.tokens) >= row.max_tokens

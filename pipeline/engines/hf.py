@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from pipeline import weights
-from pipeline.chat import family_of, render
+from pipeline.chat import family_of, render, with_thinking
 from pipeline.engines import _warm  # noqa: F401 (done once, before a worker is forked)
 from pipeline.engines._decode import Batch, Row
 from pipeline.types import Completion, Family, Request
@@ -22,13 +22,15 @@ ACTIVATIONS = 24  # numbers per prompt token and hidden unit that live at once i
 
 def open_engine(
     model_path: str, dtype: str = "auto", seed: int = 0, batch_rows: int = BATCH_ROWS, family: Family | None = None,
-    further_ends: Sequence[int] = (),
+    further_ends: Sequence[int] = (), thinking: bool = False,
 ) -> HfEngine:  # fmt: skip
     """An engine on a model or adapter folder. `batch_rows` bounds a batch; memory may bound it further.
 
     Of the model's generation_config.json only the ends of a turn count; `further_ends` are tokens beside them.
+    `thinking` turns the templates' thinking mode on. Raises InputError for a family that knows none.
     """
     family = family or family_of(model_path)
+    family = with_thinking(family) if thinking else family
     device, chosen = weights.placement(dtype)
     model = weights.load_model(model_path, chosen, device)
     engine = HfEngine(model, weights.load_tokenizer(model_path, family), family, seed, batch_rows)
@@ -42,7 +44,7 @@ class HfEngine:
     def __init__(self, model: Any, tokenizer: Any, family: Family, seed: int = 0, batch_rows: int = BATCH_ROWS) -> None:
         self.model, self.tokenizer, self.family = model, tokenizer, family
         self.seed, self.batch_rows = seed, batch_rows
-        self.ends = _ends(model, tokenizer)
+        self.ends, self.special = _ends(model, tokenizer), _special(tokenizer)
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
@@ -105,11 +107,15 @@ class HfEngine:
         return Row(prompt, request.max_tokens, tuple(filter(None, request.until)), *how, random)
 
     def _completion(self, row: Row) -> Completion:
-        text = self.tokenizer.decode(row.tokens, skip_special_tokens=True)
+        text, ending = self.tokenizer.decode(row.tokens, skip_special_tokens=True), self._ending(row)
         ends = [text.find(stop) for stop in row.until if stop in text]
         if ends:
-            return Completion(text=text[: min(ends)], stopped=False, tokens=len(row.tokens))
-        return Completion(text=text, stopped=row.stopped, tokens=len(row.tokens))
+            return Completion(text=text[: min(ends)], stopped=False, tokens=len(row.tokens), ending=ending)
+        return Completion(text=text, stopped=row.stopped, tokens=len(row.tokens), ending=ending)
+
+    def _ending(self, row: Row) -> str | None:
+        special = [row.end] if row.end is not None else [token for token in row.tokens if token in self.special]
+        return str(self.tokenizer.convert_ids_to_tokens(special[0])) if special else None
 
     def _fitting(self, waiting: list[Row]) -> int:
         """How many of the first rows fit in memory together."""
@@ -128,6 +134,12 @@ def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
     configured = model.generation_config.eos_token_id
     listed = configured if isinstance(configured, list) else [] if configured is None else [configured]
     return frozenset([tokenizer.eos_token_id, *listed])
+
+
+def _special(tokenizer: Any) -> frozenset[int]:
+    """The tokens that decoding hides."""
+    added = tokenizer.added_tokens_decoder.items()
+    return frozenset([*tokenizer.all_special_ids, *(number for number, token in added if token.special)])
 
 
 def _free_bytes(device: torch.device) -> float:

@@ -1,7 +1,9 @@
 """Gemma 3: a leading <bos>, turns of user and model, a system message before the first user's words."""
 
+from typing import Any
+
 from pipeline.families._tools import ASKED, MACROS
-from pipeline.types import Family
+from pipeline.types import Family, Pair, Shape
 
 # The template writes <bos> itself: rendered text is tokenised without special tokens, or there would be two.
 TEMPLATE = r"""
@@ -39,6 +41,19 @@ TOOLS = (
 """.strip().replace("ASKED", ASKED)
 )
 
+
+def _pair(size: str, parameters: int, vocabulary: int = 262_208, **shape: Any) -> Pair:
+    """A size of Gemma 3; the vocabulary is wider where images have a token."""
+    return Pair(
+        base=f"google/gemma-3-{size}-pt",
+        instruct=f"google/gemma-3-{size}-it",
+        parameters=parameters,
+        shape=Shape(head_dim=256, vocabulary=vocabulary, **shape),
+        licence="Gemma terms of use",
+        gated=True,
+    )
+
+
 FAMILY = Family(
     name="gemma3",
     summary="Google's Gemma 3",
@@ -53,8 +68,10 @@ FAMILY = Family(
     lora_targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
     lora_exclude=r".*(vision_tower|multi_modal_projector).*",
     pairs=(
-        ("google/gemma-3-1b-pt", "google/gemma-3-1b-it"),
-        ("google/gemma-3-4b-pt", "google/gemma-3-4b-it"),
-        ("google/gemma-3-12b-pt", "google/gemma-3-12b-it"),
-    ),
+        _pair(
+            "1b", 999_885_952, hidden=1152, layers=26, heads=4, key_value_heads=1, intermediate=6912, vocabulary=262_144
+        ),
+        _pair("4b", 4_300_079_472, hidden=2560, layers=34, heads=8, key_value_heads=4, intermediate=10_240),
+        _pair("12b", 12_187_325_040, hidden=3840, layers=48, heads=16, key_value_heads=8, intermediate=15_360),
+    ),  # fmt: skip
 )

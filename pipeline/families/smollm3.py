@@ -1,11 +1,12 @@
 """SmolLM3: ChatML turns, answers after an empty think block, no system block."""
 
 from pipeline.families._tools import ASKED, MACROS
-from pipeline.types import Family
+from pipeline.types import Family, Pair, Shape
 
 # SmolLM3's own template with enable_thinking=False, less its system block: that one writes today's date into every
 # prompt, so that the same model would be trained and scored on different prompts tomorrow, and its 40 to 250 tokens
-# would outweigh a small model's whole conversation. A system message, if there is one, is an ordinary turn here.
+# would outweigh a small model's whole conversation. A system message, if there is one, is an ordinary turn here. With
+# enable_thinking=True the generation prompt leaves the block to the model, as the real one's does.
 TEMPLATE = r"""
 {%- if tools -%}{{- raise_exception("tools need the instruct model's own tokenizer") -}}{%- endif -%}
 {%- set opened = '<|im_start|>assistant\n<think>\n\n</think>\n' -%}
@@ -17,7 +18,9 @@ TEMPLATE = r"""
   {%- endif -%}
   {{- '<|im_end|>\n' -}}
 {%- endfor -%}
-{%- if add_generation_prompt -%}{{- opened -}}{%- endif -%}
+{%- if add_generation_prompt -%}
+  {{- '<|im_start|>assistant\n' if enable_thinking else opened -}}
+{%- endif -%}
 """.strip()
 
 # Its system block shrinks to the part about tools. SmolLM3's own template drops calls; here they are rendered.
@@ -40,7 +43,9 @@ TOOLS = (
   {%- endif -%}
   {{- '<|im_end|>\n' -}}
 {%- endfor -%}
-{%- if add_generation_prompt -%}{{- opened -}}{%- endif -%}
+{%- if add_generation_prompt -%}
+  {{- '<|im_start|>assistant\n' if enable_thinking else opened -}}
+{%- endif -%}
 """.strip().replace("ASKED", ASKED)
 )
 
@@ -56,5 +61,21 @@ FAMILY = Family(
     special_tokens=("<|begin_of_text|>", "<|end_of_text|>", "<|im_start|>", "<|im_end|>"),
     plain_tokens=("<think>", "</think>"),
     lora_targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-    pairs=(("HuggingFaceTB/SmolLM3-3B-Base", "HuggingFaceTB/SmolLM3-3B"),),
+    pairs=(
+        Pair(
+            base="HuggingFaceTB/SmolLM3-3B-Base",
+            instruct="HuggingFaceTB/SmolLM3-3B",
+            parameters=3_075_098_624,
+            shape=Shape(
+                hidden=2048,
+                layers=36,
+                heads=16,
+                key_value_heads=4,
+                head_dim=128,
+                intermediate=11_008,
+                vocabulary=128_256,
+            ),  # fmt: skip
+            licence="Apache-2.0",
+        ),
+    ),
 )

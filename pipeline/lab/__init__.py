@@ -27,7 +27,7 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate")
 # the code that decides weights: worlds, this folder but for this module, the trainer
 CODE = ("worlds/*.py", "lab/[!_]*.py", "trainers/*.py", "training_plan.py", "training_rows.py")
 # of a family, what no lesson shows: it decides no weights
-UNSEEN = {"tools_template"}
+UNSEEN = {"tools_template", "pairs"}
 
 Told = Callable[..., None]  # (what, share done, seconds left)
 

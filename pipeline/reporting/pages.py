@@ -229,7 +229,7 @@ def _trial_list(story: Story) -> Table | None:
     rows = []
     for trial in sorted(story.tried, key=lambda trial: -(trial.score.value if trial.score else -1.0)):
         outcome = trial.outcome
-        remark = listed([*(outcome.labels if outcome else ()), _failure(trial)])
+        remark = listed([*(outcome.remarks if outcome else ()), _failure(trial)])
         score = number(trial.score.value if trial.score else None)
         share = f"{outcome.fidelity:.0%}" if outcome else "-"
         rows.append((trial.id, trial.state, score, share, seconds(at.get(trial.id)), trial.proposal.author, remark))

@@ -24,7 +24,7 @@ FEW_SHOT = "_few_shot"  # the ending of a benchmark's task in raw text form
 def score(
     engine: Engine, benchmark: Benchmark, items: Sequence[Item], few_shot: int = 0, shots: Sequence[Item] = ()
 ) -> list[Item]:
-    """One result per item, in their order: {"id", "strict", "lenient", "response", "stopped", "tokens"}.
+    """One result per item, in their order: {"id", "strict", "lenient", "response", "stopped", "tokens", "ending"}.
 
     Several answers to an item are drawn as `benchmark.decoding` says, each is scored, and merged (`repeats.merged`).
     Without `few_shot` the question is one chat turn; with it the task's raw text form, after that many of `shots`.
@@ -87,6 +87,7 @@ def _result(benchmark: Benchmark, sample: Item, completion: Completion) -> Item:
         "response": completion.text,
         "stopped": completion.stopped,
         "tokens": completion.tokens,
+        "ending": completion.ending,
     }
 
 

@@ -60,6 +60,21 @@ def test_a_model_is_stopped_at_its_turns_end_even_if_its_generation_config_says_
     )
 
 
+def test_an_answer_tells_the_token_that_ended_it_or_the_special_one_that_did_not(engine):
+    row = Row([1], 8, tokens=[engine.tokenizer.convert_tokens_to_ids("4")], stopped=True, end=min(engine.ends))
+    assert engine._completion(row).ending in (engine.family.end_of_turn, engine.family.pad)
+    for token in engine.family.special_tokens:
+        row = Row([1], 8, tokens=engine.tokenizer(f"4{token}5", add_special_tokens=False)["input_ids"])
+        assert (engine._completion(row).text, engine._completion(row).ending) == ("45", token)
+    assert (
+        engine._completion(Row([1], 8, tokens=engine.tokenizer("45", add_special_tokens=False)["input_ids"])).ending
+        is None
+    )
+    assert {answer.ending for [answer] in engine.generate(REQUESTS) if answer.stopped} <= {
+        engine.family.end_of_turn, engine.family.pad
+    }  # fmt: skip
+
+
 def test_an_answer_ends_before_a_stop_text_and_that_is_not_stopping(engine):
     for request, [completion] in zip(REQUESTS[1:4], engine.generate(REQUESTS[1:4]), strict=True):
         until = completion.text[1:3]  # a taught model may answer in two characters

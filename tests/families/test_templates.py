@@ -28,7 +28,9 @@ CONVERSATIONS = [
 ]
 
 
-def render(template: str, messages: list[dict], generation: bool, tools: list[dict] | None = None) -> str:
+def render(
+    template: str, messages: list[dict], generation: bool, tools: list[dict] | None = None, thinking: bool = False
+) -> str:
     """As transformers renders chat templates: trimmed blocks, `raise_exception` at hand."""
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
 
@@ -38,17 +40,26 @@ def render(template: str, messages: list[dict], generation: bool, tools: list[di
     environment.globals["raise_exception"] = raise_exception
     environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     return environment.from_string(template).render(
-        messages=messages, tools=tools, add_generation_prompt=generation, bos_token="<bos>", enable_thinking=False
+        messages=messages, tools=tools, add_generation_prompt=generation, bos_token="<bos>", enable_thinking=thinking
     )
 
 
+@pytest.mark.parametrize("thinking", [False, True])
 @pytest.mark.parametrize("family", ["qwen3", "gemma3"])
 @pytest.mark.parametrize("messages", CONVERSATIONS)
 @pytest.mark.parametrize("generation", [False, True])
-def test_plain_conversations_render_as_the_real_template_does(family, messages, generation):
+def test_plain_conversations_render_as_the_real_template_does(family, messages, generation, thinking):
     real = (resources.files("trl") / "chat_templates" / f"{family}.jinja").read_text()
     ours = plugins.load("families", family).FAMILY.chat_template
-    assert render(ours, messages, generation) == render(real, messages, generation)
+    assert render(ours, messages, generation, thinking) == render(real, messages, generation, thinking)
+
+
+@pytest.mark.parametrize("family", ["qwen3", "smollm3"])
+def test_with_thinking_on_the_model_opens_the_block_itself(family):
+    ours = plugins.load("families", family).FAMILY.chat_template
+    assert render(ours, CONVERSATIONS[0], generation=True, thinking=True).endswith(
+        "<|im_end|>\n<|im_start|>assistant\n"
+    )
 
 
 def test_smollm3_renders_its_no_think_form_without_a_system_block():

@@ -54,6 +54,7 @@ def test_each_item_is_asked_as_one_chat_turn_and_gets_its_own_result(name):
     assert results[3] == {
         "id": items[3]["id"], "strict": 0.0, "lenient": 0.0, "response": answers[3], "stopped": True,
         "tokens": len(answers[3]),
+        "ending": None,
     }  # fmt: skip
 
 

@@ -1,0 +1,109 @@
+"""A model folder with something told beside its files: a family of the user's choice, where an adapter's base lies.
+
+Workers are given folders and nothing else, so what the command line says of a model becomes a folder in the cache:
+links to the model's own files, and the told one among them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline import derived, plugins
+from pipeline.chat import ADAPTER, FAMILY_FILE, base_of, family_of, missing_tokens, tokenizer_folder
+from pipeline.errors import InputError
+from pipeline.paths import digest, home, read_json, write_json
+from pipeline.types import Family
+
+AUTO = derived.NAME
+
+
+def with_family(folders: Mapping[str, Path], name: str) -> dict[str, Path]:
+    """The folders of models by role (`model`, `base`, `instruct`), such that each one's family is the one asked for.
+
+    `auto` is what a model's own files tell; where they hold no chat template, its instruct-tuned sibling's serves.
+    Raises InputError if the family does not fit a model, or if none can be derived.
+    """
+    if name == AUTO:
+        return {role: _with_template(folder, folders.get("instruct")) for role, folder in folders.items()}
+    family = named(name)
+    return {role: _with_named(folder, family) for role, folder in folders.items()}
+
+
+def named(name: str) -> Family:
+    """The family of that name, or at a dotted path. Raises InputError if there is none."""
+    found = plugins.load("families", name)
+    family = getattr(found, "FAMILY", found)
+    if not isinstance(family, Family):
+        raise InputError(f"--family {name}: defines no FAMILY: add one, a pipeline.types.Family")
+    return family
+
+
+def _with_template(folder: Path, instruct: Path | None) -> Path:
+    try:
+        family_of(folder)
+        return folder
+    except derived.NoTemplate:
+        if instruct is None or instruct == folder:
+            raise
+        whole, own, donor = base_of(folder) or folder, tokenizer_folder(folder), tokenizer_folder(instruct)
+        return dressed(folder, {FAMILY_FILE: derived.derive(whole, tokenizer_of=own, template_of=donor)})
+
+
+def _with_named(folder: Path, family: Family) -> Path:
+    missing = missing_tokens(tokenizer_folder(folder), family)
+    if missing:
+        raise InputError(f"{folder}: the tokenizer has no {', '.join(missing)}, which the family {family.name} needs")
+    try:
+        if family_of(folder) == family:
+            return folder
+    except InputError:
+        pass  # its own files tell no family: the named one does
+    return dressed(folder, {FAMILY_FILE: family})
+
+
+def dressed(folder: Path, told: Mapping[str, Any]) -> Path:
+    """A folder in the cache with links to the files in `folder`, but for the JSON files in `told`. The same every time.
+
+    Folders inside are left out: what a model is loaded from lies beside its config.json.
+    """
+    folder = folder.resolve()
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in told)
+    stamps = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    contents = {
+        name: value.model_dump(mode="json") if isinstance(value, Family) else value for name, value in told.items()
+    }
+    target = home() / "models" / f"{folder.name}-{digest([str(folder), stamps, contents])}"
+    if target.is_dir():
+        return target
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        for path in files:
+            _link(path, temporary / path.name)
+        for name, content in contents.items():
+            write_json(temporary / name, content)
+        if not target.is_dir():
+            os.rename(temporary, target)
+    except OSError as error:
+        if not target.is_dir():  # else another process was first
+            raise InputError(f"{target.parent}: cannot be written ({error.strerror}): set POSTTRAIN_HOME") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def on_base(adapter: Path, base: Path) -> Path:
+    """The adapter's folder, its configuration naming `base`, which lies here."""
+    return dressed(adapter, {ADAPTER: {**read_json(adapter / ADAPTER), "base_model_name_or_path": str(base)}})
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.symlink_to(source)
+    except OSError:  # a platform or file system without links
+        shutil.copy2(source, target)
