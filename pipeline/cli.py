@@ -15,12 +15,13 @@ import typer
 
 from pipeline import console
 from pipeline.commands import bench, lab, run
+from pipeline.commands.anchors import anchors
 from pipeline.commands.compare import compare
 from pipeline.commands.doctor import doctor
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.listing import list_kind
 from pipeline.commands.reading import report, rerun
-from pipeline.errors import InputError, PosttrainError
+from pipeline.errors import DataError, InputError, PosttrainError
 
 # What the libraries below are told, in this process and in all that it starts: no progress bars, no telemetry.
 QUIET = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -43,6 +44,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "finish": run.finish,
     "evaluate": evaluate,
     "compare": compare,
+    "anchors": anchors,
     "report": report,
     "rerun": rerun,
     "list": list_kind,
@@ -101,7 +103,7 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, typer.TyperException):
         return usage(error), INPUT_IS_WRONG
     text = " ".join(str(error).split())
-    if isinstance(error, InputError):
+    if isinstance(error, InputError | DataError):  # data that is not there is the user's to bring
         return text, INPUT_IS_WRONG
     if isinstance(error, PosttrainError):
         return text, BUG

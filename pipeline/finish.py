@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import export, report
 from pipeline.errors import InputError, PosttrainError
-from pipeline.evaluations import Model, anchors, measure_anchors, run_jobs, score_models
+from pipeline.evaluations import Model, anchors, measure_anchors, run_jobs, score_models, take_kept
 from pipeline.keeping import stops
 from pipeline.noise import Candidate, Choice, choose
 from pipeline.opening import SEALED, sealed_key
 from pipeline.paths import read_jsonl, write_atomic, write_json
 from pipeline.training import MODEL
-from pipeline.types import Job, Trial, Verdict
+from pipeline.types import Job, Score, Trial, Verdict
 
 if TYPE_CHECKING:
     from pipeline.session import Session
@@ -96,11 +96,18 @@ def score_final(session: Session, choice: Choice) -> None:
     place = session.folder / SEALED / f"final-{looks + 1}"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = sealed_key(session.folder, session.request)
-    for name, score, cost in score_models(session, models, place, "final", key):
+
+    def land(name: str, score: Score, seconds: float) -> None:
         items = str((place / name / "items.jsonl").relative_to(session.folder))
         event = {"which": name, "trial": choice.trial if name == "best" else None, "score": score, "items": items}
-        before[name] = session.ledger.append("scored", **event, seconds=cost.seconds, at=session.clock.now())
+        before[name] = session.ledger.append("scored", **event, seconds=seconds, at=session.clock.now())
         session.tell("final", f"{name.replace('_', ' ')} scores {score.value:.3f} on the final split")
+
+    for name, kept in take_kept(session, models, place, "final", key).items():
+        land(name, kept.score, 0.0)
+        del models[name]
+    for name, score, cost in score_models(session, models, place, "final", key) if models else ():
+        land(name, score, cost.seconds)
     if choice.trial is None:  # the base is the result: its score is looked at as the best one
         base = {name: before["base"][name] for name in ("score", "items")}
         session.ledger.append("scored", which="best", trial=None, **base, at=session.clock.now())
