@@ -7,13 +7,14 @@ at; in one fraction with it they are a mixture, which has to be asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pipeline.errors import InputError
 from pipeline.types import Benchmark, Score
 
 ROLES = ("base", "base_few_shot", "instruct")
 FLAG = "--anchors published"
+COVERED = "the interval covers the model's sampling noise and the published figures' binomial error"
 DIFFER = "harnesses differ (prompts, decoding, inference code), and no interval covers that"
 
 
@@ -62,6 +63,26 @@ def require(
     if instruct is not None and sibling is not None and instruct != sibling:
         raise InputError(f"{FLAG}: the published instruct score beside {base} is {sibling}'s, not {instruct}'s")
     return found
+
+
+def instead(error: InputError, loaded: Iterable[Benchmark], base: str | None) -> InputError:
+    """A model that cannot be had, as an error that names the flag where published anchors could stand in for it."""
+    if base is None or not all(scores(benchmark, base) for benchmark in loaded):
+        return error
+    return InputError(f"{error}. What was published of {base} is not used unasked, as {DIFFER}: {FLAG} accepts that")
+
+
+def explained(found: Mapping[str, Score], benchmark: Benchmark) -> list[str]:
+    """What a reader must know of a fraction over published anchors; `found` has the scores by role, `model` too."""
+    anchors, model = benchmark.anchors, found["model"]
+    assert anchors is not None
+    lines = [
+        f"{benchmark.name}: base and instruct are published, not measured: {anchors.source}. {anchors.note}".rstrip()
+    ]
+    if anchors.n != model.n or model.role != "final":
+        whole = f"{anchors.n} items of the whole test set" if anchors.n else "the whole test set"
+        lines.append(f"{benchmark.name}: published over {whole}, the model over {model.n} of the {model.role} split")
+    return lines
 
 
 def is_mixed(parts: Iterable[Score]) -> bool:

@@ -12,10 +12,13 @@ from hypothesis import settings
 from pipeline.errors import InputError
 from pipeline.gain import (
     Cell,
+    ScoreCell,
     cell_weights,
     fraction,
+    fraction_of_scores,
     lift,
     matrix_fraction,
+    matrix_fraction_of_scores,
     weighted_average,
 )
 from tests.item_scores import answers
@@ -86,6 +89,26 @@ def test_a_flagged_cell_counts_as_its_base():
     assert found.interval.value == pytest.approx(matrix_fraction(made, WEIGHTS).interval.value)
     assert found.raw == matrix_fraction(cells(), WEIGHTS).interval
     assert found.interval.value < found.raw.value
+
+
+def test_a_matrix_of_scores_is_as_one_of_items_but_wider_and_alone_it_is_that_score():
+    made = cells()
+    scored = [
+        ScoreCell(
+            c.model, c.benchmark, *((float(x.mean()), float(x.std(ddof=1)) / 20) for x in (c.best, c.base, c.instruct))
+        )
+        for c in made
+    ]
+    paired, alone = matrix_fraction(made, WEIGHTS).interval, matrix_fraction_of_scores(scored, WEIGHTS).interval
+    assert alone.value == pytest.approx(paired.value)
+    assert alone.high - alone.low > paired.high - paired.low
+    assert matrix_fraction_of_scores(scored, WEIGHTS) == matrix_fraction_of_scores(scored[::-1], WEIGHTS)
+    first = scored[0]
+    assert matrix_fraction_of_scores([first], WEIGHTS) == fraction_of_scores(first.best, first.base, first.instruct)
+    with pytest.raises(InputError, match="appear twice"):
+        matrix_fraction_of_scores([first, first], WEIGHTS)
+    with pytest.raises(InputError, match="not a number"):
+        matrix_fraction_of_scores([replace(first, best=(float("nan"), 0.1))], WEIGHTS)
 
 
 def test_weights_are_renormalised_over_the_benchmarks_present_and_spread_over_their_models():

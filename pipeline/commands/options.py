@@ -28,6 +28,10 @@ RecipeFile = Annotated[str | None, typer.Option("--recipe", metavar="FILE", help
 Slots = Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Trials at once; they divide the cores.")]
 SplitName = Literal["search", "final"]
 Split = Annotated[SplitName, typer.Option("--split", help="Items to score on.")]
+Anchors = Annotated[
+    Literal["measured", "published"],
+    typer.Option("--anchors", help="Base and instruct: measured here, or as benchmark.yaml says it was published."),
+]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Score the first N items only.")]
 ItemsOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for per-item results.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New or empty. Default: a new one in ./runs.")]
