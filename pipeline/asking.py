@@ -6,9 +6,11 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
-from pipeline import benchmarks, catalogue, machine, models, opening, plugins
+from pipeline import benchmarks, catalogue, machine, models, opening, plugins, published
 from pipeline.chat import family_of
+from pipeline.errors import InputError
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
@@ -31,6 +33,7 @@ class Asked(Record):
     recipe: str | None = None  # None: the benchmark's own
     executor: str = "local"
     slots: int = 1
+    anchors: Literal["measured", "published"] = "measured"
 
 
 def check(asked: Asked) -> Recipe:
@@ -42,6 +45,8 @@ def check(asked: Asked) -> Recipe:
     for model in (asked.model, asked.instruct):
         if model is not None:
             models.check(model)
+    if asked.anchors == "published":
+        published.require(benchmark, asked.model, asked.instruct, models.sibling(asked.model))
     if asked.agent is not None:
         plugins.entry("agents", asked.agent)
     plugins.load("executors", asked.executor)
@@ -60,12 +65,13 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
     """
     recipe = check(asked)
     instruct = asked.instruct or models.sibling(asked.model)
+    is_needed = instruct is not None and asked.anchors == "measured"  # a published score needs no weights
     before: dict[str, float] = {}
     with _timed(before, "measuring the machine"):
         machine.cached()
     with _timed(before, "building the lab" if asked.model.startswith("lab/") else "fetching models"):
         model_path = str(resolve(asked.model, asked.lab_seed))
-        instruct_path = str(resolve(instruct, asked.lab_seed)) if instruct else None
+        instruct_path = str(_instruct(asked, instruct, resolve)) if instruct and is_needed else None
     for path in filter(None, (model_path, instruct_path)):
         family_of(path)  # an architecture that no family knows is better refused here than in a worker
     request = RunRequest(
@@ -81,10 +87,19 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
         recipe=recipe,
         executor=asked.executor,
         slots=asked.slots,
+        anchors=asked.anchors,
         before=before,
     )
     sources = opening.sources(request, benchmarks.load_benchmark(asked.benchmark))
     return request.model_copy(update={"prior": prior_changes(recipe, search_space(recipe, sources))})
+
+
+def _instruct(asked: Asked, instruct: str, resolve: Resolve) -> Path:
+    """The instruct model's folder. One that cannot be had is refused with the flag that takes a published score."""
+    try:
+        return resolve(instruct, asked.lab_seed)
+    except InputError as error:
+        raise published.instead(error, [benchmarks.load_benchmark(asked.benchmark)], asked.model) from None
 
 
 @contextlib.contextmanager

@@ -7,7 +7,9 @@ import json
 import pytest
 
 from pipeline import anchors as kept
-from pipeline import cli, evaluate, fakes, machine, models
+from pipeline import benchmarks, cli, evaluate, fakes, machine, models, published
+from pipeline.commands import anchors as command
+from pipeline.commands import evaluate as evaluating
 from pipeline.errors import InputError
 from pipeline.gain import fraction_of_scores
 from tests.test_anchors import HERE
@@ -45,7 +47,7 @@ def fake(tmp_path, monkeypatch):
         scored.append(kept.job_of(folder).model_path.rpartition("/")[2])
         fakes.evaluate(folder)
 
-    monkeypatch.setattr(evaluate, "main", score)
+    monkeypatch.setattr(command, "_score", score)
     for name, value in (("base", 0.1), ("instruct", 0.9)):
         fakes.fake_model(tmp_path / name, value)
         (tmp_path / name / "config.json").write_text("{}")
@@ -98,10 +100,10 @@ def test_json_has_what_was_measured_what_was_published_and_their_difference(run,
     assert "0.127" in out and "harnesses differ" in out and "PostTrainBench v1" in out
 
 
-def test_splits_limits_and_benchmarks_are_anchors_of_their_own(run, fake):
-    for options in (["--split", "search"], ["--limit", "7"], ["--benchmark", "tiny_bfcl"], ["--lab-seed", "1"]):
+def test_splits_and_limits_are_anchors_of_their_own(run, fake):
+    for options in (["--split", "search"], ["--limit", "7"], ["--limit", "7", "--split", "search"]):
         assert run(*ANCHORS, *options)[0] == 0
-    assert len(fake) == 4 * 3 + 3  # two benchmarks in one of the calls
+    assert len(fake) == 3 * 3
     assert {each.score.n for each in kept.listing()} == {7, 200}
 
 
@@ -112,17 +114,17 @@ def test_without_an_instruct_model_the_others_are_measured_and_that_is_said(run,
 
 
 def test_an_interruption_loses_only_the_anchor_in_progress(run, fake, monkeypatch):
-    inner = evaluate.main
+    inner = command._score
 
     def interrupted(folder):
         if kept.job_of(folder).model_path.endswith("instruct"):
             raise KeyboardInterrupt
         inner(folder)
 
-    monkeypatch.setattr(evaluate, "main", interrupted)
+    monkeypatch.setattr(command, "_score", interrupted)
     code, out, err = run(*ANCHORS)
     assert (code, out) == (130, "") and "what was measured is kept" in err
-    monkeypatch.setattr(evaluate, "main", inner)
+    monkeypatch.setattr(command, "_score", inner)
     assert run(*ANCHORS)[0] == 0 and fake == ["base", "base", "instruct"]
 
 
@@ -207,25 +209,38 @@ def test_published_anchors_need_the_base_s_name(run, tmp_path):
     assert code == 2 and "name the base model with --base" in err
 
 
-def test_measured_anchors_are_the_default_and_said(run, tmp_path, monkeypatch):
-    from pipeline.commands import evaluate as command
-
+def test_measured_anchors_are_the_default_and_said():
     found = {"gsm8k": {role: _evaluation(value) for role, value in (("model", 0.5), ("base", 0.1), ("instruct", 0.9))}}
-    assert command.fraction(found)["anchors"] == "measured"
+    assert evaluating.fraction(found)["anchors"] == "measured"
 
 
 def _evaluation(value):
-    from pipeline import benchmarks
-
     results = [{"id": str(i), "strict": float(i < value * 100), "lenient": 1.0, "stopped": True} for i in range(100)]
     score = evaluate.summarise(benchmarks.load_benchmark("gsm8k"), results, "final", 0)
     return evaluate.Evaluation(score, results, 0.0)
 
 
 def test_the_error_of_an_unreachable_model_is_left_alone_where_nothing_is_published():
-    from pipeline import benchmarks, published
-
     error = InputError("no network")
     assert published.instead(error, [benchmarks.load_benchmark("tiny_gsm8k")], QWEN) is error
     assert published.instead(error, [benchmarks.load_benchmark("gsm8k")], None) is error
     assert "--anchors published" in str(published.instead(error, [benchmarks.load_benchmark("gsm8k")], QWEN))
+
+
+# ---------------------------------------------------------------- list
+
+
+def test_list_shows_what_is_published_and_what_was_measured(run, fake):
+    assert run(*ANCHORS, "--limit", "7")[0] == 0
+    rows = json.loads(run("list", "anchors", "--json")[1])
+    (gsm8k,) = [row for row in rows if row["name"] == f"{QWEN} on gsm8k"]
+    assert gsm8k["source"] == "published" and gsm8k["scores"]["instruct"]["value"] == 0.8848
+    measured = [row for row in rows if row["source"] == "measured"]
+    assert [(row["name"], row["few_shot"]) for row in measured] == [
+        ("base on tiny_gsm8k", 0), ("base on tiny_gsm8k", 4), ("instruct on tiny_gsm8k", 0),
+    ]  # fmt: skip
+    out = run("list", "anchors")[1]
+    assert "published: base 0.127, base few shot 0.467, instruct 0.885 (PostTrainBench v1)" in out
+    assert "on 7 items of the final split, after 4 examples" in out
+    (row,) = [row for row in json.loads(run("list", "benchmarks", "--json")[1]) if row["name"] == "gsm8k"]
+    assert QWEN in row["published_anchors"]

@@ -10,7 +10,8 @@ import pytest
 from pipeline import anchors, finish, machine, rerun
 from pipeline.errors import DataError
 from pipeline.fakes import FakeExecutor, fake_model
-from pipeline.paths import read_json
+from pipeline.paths import read_json, write_json
+from pipeline.report import build_report, render
 from pipeline.session import Session
 from pipeline.types import ItemsKey
 from tests import runs
@@ -18,6 +19,7 @@ from tests.runs import GOOD, Bench
 from tests.test_anchors import HERE
 
 bench = runs.bench
+QWEN = "Qwen/Qwen3-1.7B-Base"
 GSM8K_ROWS = [{"question": f"What is {i} + {i}?", "answer": f"It is {2 * i}.\n#### {2 * i}"} for i in range(40)]
 
 
@@ -69,7 +71,12 @@ def test_the_report_is_the_same_as_with_measured_anchors(bench, monkeypatch):
     one, two = reports
     same = ("scores", "fraction", "fraction_over_few_shot", "gain_points", "best_trial", "noise_floor")
     assert {key: one[key] for key in same} == {key: two[key] for key in same}
-    assert "anchors" not in two["spend"]["outside_budget"]
+    assert "anchors" not in two["spend"]["outside_budget"] and "anchors" not in one
+    assert {split: set(found) for split, found in two["anchors"]["kept"].items()} == {
+        "search": set(anchors.ROLES), "final": set(anchors.ROLES),
+    }  # fmt: skip
+    text = " ".join(render(bench.folder, "text").split())
+    assert "search split: base, few-shot base, instruct model measured before (20" in text
     assert [job.id for job in bench.executor.started if job.id.startswith("final/")] == ["final/best", "final/export"]
 
 
@@ -122,3 +129,61 @@ def test_a_missing_data_set_is_told_before_anything_is_scored(bench, tmp_path):
     with pytest.raises(DataError, match="train.jsonl is missing: put a copy of openai/gsm8k there"):
         session.begin()
     assert bench.executor.started == []
+
+
+# ---------------------------------------------------------------- published ones
+
+
+def published_run(bench: Bench, **changes):
+    session = bench.open(
+        model=QWEN, instruct=f"{QWEN[:-5]}", instruct_path=None, benchmark="gsm8k", anchors="published", **changes
+    )
+    session.step(GOOD)
+    return session.finish()
+
+
+def test_a_run_told_to_use_published_anchors_measures_no_instruct_model_and_says_so(bench):
+    report = published_run(bench)
+    assert {job.id for job in bench.executor.started} == {
+        "search/base", "search/base_few_shot", "t001", "final/best", "final/export",
+    }  # fmt: skip
+    assert {role: score["source"] for role, score in report["scores"].items()} == {
+        "base": "published", "base_few_shot": "published", "instruct": "published", "best": "measured",
+    }  # fmt: skip
+    best = report["scores"]["best"]["value"]
+    assert report["fraction"]["value"] == pytest.approx((best - 0.1266) / (0.8848 - 0.1266))
+    assert "base and instruct are published; harnesses differ" in report["fraction_why"]
+    assert report["anchors"]["published"]["used"] and report["gain_points"] is None
+    text = " ".join(render(bench.folder, "text").split())
+    assert "used for the fraction: base 0.127" in text and "instruct, published 0.885" in text
+    assert "| instruct, published | 0.885" in (bench.folder / "final_model" / "README.md").read_text()
+
+
+def test_a_base_that_stays_the_result_regains_nothing_of_the_published_gain(bench):
+    session = bench.open(model=QWEN, instruct=QWEN[:-5], instruct_path=None, benchmark="gsm8k", anchors="published")
+    report = session.finish()
+    assert report["fraction"]["value"] == 0.0 and report["best_trial"] is None
+
+
+def test_a_report_refuses_a_mixture_that_nobody_asked_for(bench):
+    published_run(bench)
+    path = bench.folder / "run.json"
+    document = read_json(path)
+    document["request"]["anchors"] = "measured"
+    write_json(path, document)
+    report = build_report(bench.folder)
+    assert report["fraction"] is None and "--anchors published accepts that" in report["fraction_why"]
+
+
+def test_what_is_published_stands_beside_measured_anchors_unused(bench):
+    session = bench.open(model=QWEN, benchmark="gsm8k")
+    session.step(GOOD)
+    report = session.finish()
+    assert report["anchors"] == {
+        "published": {
+            "source": "PostTrainBench v1 (arXiv 2603.08640; posttrainbench.com, scores.json)", "used": False,
+            "base": 0.1266, "base_few_shot": 0.4668, "instruct": 0.8848,
+        }
+    }  # fmt: skip
+    assert {score["source"] for score in report["scores"].values()} == {"measured"}
+    assert "not used: harnesses differ" in " ".join(render(bench.folder, "text").split())

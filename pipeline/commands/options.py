@@ -30,7 +30,7 @@ SplitName = Literal["search", "final"]
 Split = Annotated[SplitName, typer.Option("--split", help="Items to score on.")]
 Anchors = Annotated[
     Literal["measured", "published"],
-    typer.Option("--anchors", help="Base and instruct: measured here, or as benchmark.yaml says it was published."),
+    typer.Option("--anchors", help="The fraction's base and instruct: measured here, or as they were published."),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Score the first N items only.")]
 ItemsOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for per-item results.")]

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -67,6 +67,9 @@ def search(
     recipe: options.RecipeFile = None,
     executor: Annotated[str | None, typer.Option(metavar="E", help="Where trials run. Default: local.")] = None,
     slots: Annotated[int | None, typer.Option(metavar="N", min=1, max=1024, help="Trials at once.")] = None,
+    anchors: Annotated[
+        Literal["measured", "published"] | None, typer.Option("--anchors", help="Of the fraction. Default: measured.")
+    ] = None,
     out: options.Out = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with this run instead.")] = None,
     as_json: options.Json = False,
@@ -80,7 +83,7 @@ def search(
     """
     given: dict[str, Any] = {
         "instruct": instruct, "agent": agent, "trials": trials, "seed": seed, "lab_seed": lab_seed,
-        "recipe": recipe, "executor": executor, "slots": slots,
+        "recipe": recipe, "executor": executor, "slots": slots, "anchors": anchors,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
@@ -104,6 +107,7 @@ def open_run(
     executor: Annotated[str, typer.Option(metavar="E", help="Where trials run.")] = "local",
     seed: options.Seed = 0,
     lab_seed: options.LabSeed = 0,
+    anchors: options.Anchors = "measured",
     as_json: options.Json = False,
 ) -> None:
     """Open a run without an agent, for `step` and `finish`. Its clock runs from here to its finish.
@@ -120,7 +124,7 @@ def open_run(
         raise InputError(f"--benchmark {benchmark}: a run has one benchmark; open one run for each")
     asked = _asked(
         model, names[0], budget, trials=trials, agent=None, instruct=instruct, recipe=recipe,
-        executor=executor, seed=seed, lab_seed=lab_seed,
+        executor=executor, seed=seed, lab_seed=lab_seed, anchors=anchors,
     )  # fmt: skip
     asking.check(asked)
     folder, watcher = options.new_folder(out, ""), Watcher()
