@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from pipeline import benchmarks, evaluate, machine, plugins, sandbox
@@ -90,13 +90,21 @@ def keep(folder: Path, path: Path | None, threads: int, model: str) -> Kept:
     return kept
 
 
-def measure(job: EvaluateJob, model: str, threads: int, again: bool, entry: Entry = evaluate.main) -> tuple[Kept, bool]:
+def measure(
+    job: EvaluateJob,
+    model: str,
+    threads: int,
+    again: bool = False,
+    entry: Entry = evaluate.main,
+    told: Callable[[str], None] = lambda text: None,
+) -> tuple[Kept, bool]:
     """A job's score, and whether it was kept already: found, or measured in this process and kept.
 
-    Of two processes that want it at once one measures and the other waits for it. `again` measures in any case.
+    Of two processes that want it at once one measures and the other, which is `told` so, waits for it. `again` measures
+    in any case.
     """
     path = place(job, threads)
-    with _alone(path), tempfile.TemporaryDirectory(prefix="posttrain-anchor-") as name:
+    with _alone(path, told), tempfile.TemporaryDirectory(prefix="posttrain-anchor-") as name:
         folder = Path(name)
         write_json(folder / JOB, job, mode=0o600)
         found = None if again else restore(folder, path)
@@ -107,14 +115,18 @@ def measure(job: EvaluateJob, model: str, threads: int, again: bool, entry: Entr
 
 
 @contextlib.contextmanager
-def _alone(path: Path | None) -> Iterator[None]:
+def _alone(path: Path | None, told: Callable[[str], None]) -> Iterator[None]:
     """While nobody else measures for that place; without it where the cache cannot be written."""
     lock = None
     if path is not None:
         with contextlib.suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = FileLock(path.with_suffix(".lock"))
-            lock.acquire()
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                told("another process measures it, waiting for that")
+                lock.acquire()
     try:
         yield
     finally:

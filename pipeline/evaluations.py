@@ -44,7 +44,7 @@ def measure_anchors(session: Session) -> None:
     kept = take_kept(session, wanted, place, "search", key)
     for name, found in kept.items():
         session.ledger.append("started", trial=Trial(id=name, kind="anchor"), at=session.clock.now())
-        _land_anchor(session, name, found.score, found.cost)
+        _land_anchor(session, name, found.score, found.cost, ", as measured before")
         del wanted[name]
     if not wanted:
         return
@@ -55,10 +55,10 @@ def measure_anchors(session: Session) -> None:
             _land_anchor(session, name, score, cost)
 
 
-def _land_anchor(session: Session, name: str, score: Score, cost: Cost) -> None:
+def _land_anchor(session: Session, name: str, score: Score, cost: Cost, whence: str = "") -> None:
     outcome = Outcome(scores=(score,), cost=cost)
     session.ledger.append("finished", trial=name, state="scored", outcome=outcome, at=session.clock.now())
-    session.tell("anchor", f"{name.replace('_', ' ')} scores {score.value:.3f} on the search split")
+    session.tell("anchor", f"{name.replace('_', ' ')} scores {score.value:.3f} on the search split{whence}")
 
 
 def take_kept(

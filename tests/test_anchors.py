@@ -244,7 +244,11 @@ def test_a_model_that_changes_while_it_is_scored_is_not_kept(job):
 
 
 def test_of_two_that_want_an_anchor_at_once_one_measures(job):
-    begun, go_on, results = threading.Event(), threading.Event(), []
+    begun, waits, go_on, results = threading.Event(), threading.Event(), threading.Event(), []
+
+    def hear(text: str) -> None:
+        assert "waiting" in text
+        waits.set()
 
     def slow(folder: Path) -> None:
         begun.set()
@@ -252,10 +256,11 @@ def test_of_two_that_want_an_anchor_at_once_one_measures(job):
         fakes.evaluate(folder)
 
     one = threading.Thread(target=lambda: results.append(measure(job, entry=slow)))
-    other = threading.Thread(target=lambda: results.append(measure(job, entry=never)))
+    other = threading.Thread(target=lambda: results.append(anchors.measure(job, "its", 2, entry=never, told=hear)))
     one.start()
     assert begun.wait(20)
     other.start()
+    assert waits.wait(20) and results == []
     go_on.set()
     one.join(20)
     other.join(20)

@@ -87,7 +87,7 @@ def measure_all(
                 model_path=str(folders[who]), benchmark=name, role=split, key=key, few_shot=few_shot, limit=limit
             )
             progress(f"{each.name}: {LABELS[anchor]}, {split} split")
-            found, was_kept = kept.measure(job, who, threads, again, _score)
+            found, was_kept = kept.measure(job, who, threads, again, _score, progress)
             rows.append(row(each, anchor, who, found, was_kept, known.get(anchor)))
     return rows
 
