@@ -69,7 +69,7 @@ def take_kept(
     The ledger notes which. See `pipeline.anchors` for what has to be the same.
     """
     found: dict[str, kept_anchors.Kept] = {}
-    if not session.request.keeps_anchors:
+    if not _keeps_anchors(session):
         return found
     for name, model in models.items():
         if name not in kept_anchors.ROLES:
@@ -118,10 +118,15 @@ def score_models(
 
 def _keepers(session: Session, jobs: Sequence[Job]) -> dict[str, Path | None]:
     """Where the anchors among jobs will be kept: told before they are scored, so that a model that changes is seen."""
-    if not session.request.keeps_anchors:
+    if not _keeps_anchors(session):
         return {}
     folders = [Path(job.folder) for job in jobs if Path(job.folder).name in kept_anchors.ROLES]
     return {each.name: kept_anchors.place(kept_anchors.job_of(each), session.threads) for each in folders}
+
+
+def _keeps_anchors(session: Session) -> bool:
+    """Only where this machine scores: what another one's arithmetic gives is not known to be the same."""
+    return session.request.keeps_anchors and session.request.executor == "local"
 
 
 def _model_name(session: Session, anchor: str) -> str:

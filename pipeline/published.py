@@ -7,7 +7,7 @@ at; in one fraction with it they are a mixture, which has to be asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from pipeline.errors import InputError
 from pipeline.types import Benchmark, Score
@@ -72,17 +72,22 @@ def instead(error: InputError, loaded: Iterable[Benchmark], base: str | None) ->
     return InputError(f"{error}. What was published of {base} is not used unasked, as {DIFFER}: {FLAG} accepts that")
 
 
-def explained(found: Mapping[str, Score], benchmark: Benchmark) -> list[str]:
-    """What a reader must know of a fraction over published anchors; `found` has the scores by role, `model` too."""
-    anchors, model = benchmark.anchors, found["model"]
+def scope(benchmark: Benchmark, measured: Score) -> str | None:
+    """What the published scores are of, if a measured one is of something else."""
+    n = benchmark.anchors.n if benchmark.anchors else None
+    if measured.role == "final" and measured.n == n:
+        return None
+    whole = f"{n} items of the whole test set" if n else "the whole test set"
+    return f"published over {whole}, measured over {measured.n} of the {measured.role} split"
+
+
+def explained(benchmark: Benchmark, measured: Score) -> list[str]:
+    """What a reader must know of a model's fraction over published anchors, as lines."""
+    anchors = benchmark.anchors
     assert anchors is not None
-    lines = [
-        f"{benchmark.name}: base and instruct are published, not measured: {anchors.source}. {anchors.note}".rstrip()
-    ]
-    if anchors.n != model.n or model.role != "final":
-        whole = f"{anchors.n} items of the whole test set" if anchors.n else "the whole test set"
-        lines.append(f"{benchmark.name}: published over {whole}, the model over {model.n} of the {model.role} split")
-    return lines
+    of = scope(benchmark, measured)
+    told = f"base and instruct are published, not measured: {anchors.source}. {anchors.note}".rstrip()
+    return [f"{benchmark.name}: {line}" for line in (told, of) if line]
 
 
 def is_mixed(parts: Iterable[Score]) -> bool:

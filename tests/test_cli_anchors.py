@@ -98,6 +98,7 @@ def test_json_has_what_was_measured_what_was_published_and_their_difference(run,
     assert "2603.08640" in base["published_source"]
     _, out, _ = run("anchors", "--model", QWEN, "--benchmark", "gsm8k")
     assert "0.127" in out and "harnesses differ" in out and "PostTrainBench v1" in out
+    assert "published over 1319 items of the whole test set, measured over 200 of the final split" in out
 
 
 def test_splits_and_limits_are_anchors_of_their_own(run, fake):
@@ -175,7 +176,7 @@ def test_published_anchors_on_the_search_split_say_what_they_are_of(run, tmp_pat
     engine = answered(tmp_path, 0.5)
     arguments = [*PUBLISHED[:2], *PUBLISHED[4:], "--limit", "10"]
     code, out, _ = run("evaluate", "mine", "--engine", engine, *arguments)
-    assert code == 0 and "published over 1319 items of the whole test set, the model over 10 of the search split" in out
+    assert code == 0 and "published over 1319 items of the whole test set, measured over 10 of the search split" in out
 
 
 def test_a_published_anchor_never_stands_in_unasked_and_the_error_names_the_flag(run, tmp_path):

@@ -38,7 +38,7 @@ def own_cache(tmp_path, monkeypatch):
 
 def opened(bench: Bench, name: str, **changes) -> Session:
     bench.folder = bench.place / name
-    return bench.open(keeps_anchors=True, **changes)
+    return bench.open(**{"keeps_anchors": True} | changes)
 
 
 def scores(report):
@@ -107,13 +107,14 @@ def test_another_model_or_other_items_are_measured(bench):
     assert sorted(job.id for job in bench.executor.started) == ["search/base", "search/base_few_shot"]
 
 
-def test_a_run_that_keeps_no_anchors_measures_them_and_leaves_none(bench):
-    opened(bench, "one").begin()
+@pytest.mark.parametrize("changes", [{"keeps_anchors": False}, {"executor": "elsewhere"}], ids=str)
+def test_a_run_that_keeps_no_anchors_or_scores_elsewhere_measures_them_and_leaves_none(bench, changes):
+    opened(bench, "one", **changes).begin()
+    assert anchors.listing() == []
+    opened(bench, "two").begin()
     before = anchors.listing()
-    bench.folder = bench.place / "two"
-    bench.open().begin()
-    assert len(bench.executor.started) == 3 and anchors.listing() == before
-    assert read_json(bench.folder / "run.json")["request"]["keeps_anchors"] is False
+    opened(bench, "three", **changes).begin()
+    assert len(bench.executor.started) == 3 and anchors.listing() == before and len(before) == 3
 
 
 def test_a_kept_anchor_can_be_rerun_like_a_measured_one(bench):

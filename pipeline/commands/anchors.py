@@ -49,6 +49,7 @@ def anchors(
         models.check(instruct)
     progress = console.Progress()
     with console.stdout_kept_clean():
+        check_items(names, split, lab_seed, limit)
         folders = {name: models.resolve(name, lab_seed, progress) for name in (model, instruct) if name}
         try:
             rows = measure_all(names, model, instruct, folders, split, limit, lab_seed, again, progress)
@@ -62,33 +63,40 @@ def anchors(
         print(as_text(document))
 
 
+def check_items(names: list[str], split: options.SplitName, lab_seed: int, limit: int | None) -> None:
+    """Raises what is wrong with a benchmark's data or its sandbox: before a model is built, fetched or scored."""
+    from pipeline import benchmarks, sandbox
+    from pipeline.types import ItemsKey
+
+    for benchmark in map(benchmarks.load_benchmark, names):
+        benchmarks.items(benchmark, split, ItemsKey(lab_seed=lab_seed), limit)
+        if benchmark.runs_code:
+            sandbox.how()
+
+
 def measure_all(
     names: list[str], model: str, instruct: str | None, folders: dict[str, Path], split: options.SplitName,
     limit: int | None, lab_seed: int, again: bool, progress: console.Progress,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """A row per benchmark and anchor. All benchmarks' items are loaded before the first model is scored."""
+    """A row per benchmark and anchor."""
     from pipeline import anchors as kept
     from pipeline import benchmarks, machine, published
     from pipeline.jobs import EvaluateJob
     from pipeline.types import ItemsKey
 
-    threads, key = machine.cached().threads, ItemsKey(lab_seed=lab_seed)
-    loaded = {name: benchmarks.load_benchmark(name) for name in names}
-    for each in loaded.values():
-        benchmarks.items(each, split, key, limit)
-    rows = []
-    for name, each in loaded.items():
-        known = published.scores(each, model)
-        of = {"base": (model, 0), "base_few_shot": (model, each.few_shot)} | (
-            {"instruct": (instruct, 0)} if instruct else {}
-        )
-        for anchor, (who, few_shot) in of.items():
-            job = EvaluateJob(
-                model_path=str(folders[who]), benchmark=name, role=split, key=key, few_shot=few_shot, limit=limit
-            )
-            progress(f"{each.name}: {LABELS[anchor]}, {split} split")
+    threads, key, rows = machine.cached().threads, ItemsKey(lab_seed=lab_seed), []
+    for name in names:
+        benchmark = benchmarks.load_benchmark(name)
+        known = published.scores(benchmark, model)
+        of = [("base", model, 0), ("base_few_shot", model, benchmark.few_shot), ("instruct", instruct, 0)]
+        for anchor, who, few_shot in of:
+            if who is None:
+                continue
+            path = str(folders[who])
+            job = EvaluateJob(model_path=path, benchmark=name, role=split, key=key, few_shot=few_shot, limit=limit)
+            progress(f"{benchmark.name}: {LABELS[anchor]}, {split} split")
             found, was_kept = kept.measure(job, who, threads, again, _score, progress)
-            rows.append(row(each, anchor, who, found, was_kept, known.get(anchor)))
+            rows.append(row(benchmark, anchor, who, found, was_kept, known.get(anchor)))
     return rows
 
 
@@ -104,6 +112,8 @@ def _score(folder: Path) -> None:
 
 def row(benchmark: Any, anchor: str, model: str, found: Any, was_kept: bool, published: Any) -> dict[str, Any]:
     """One anchor: measured, published, and how far they are apart (measured less published, in [-1, 1])."""
+    from pipeline.published import scope
+
     apart = None if published is None else found.score.value - published.value
     error = None if published is None else math.hypot(found.score.stderr, published.stderr)
     return {
@@ -118,6 +128,7 @@ def row(benchmark: Any, anchor: str, model: str, found: Any, was_kept: bool, pub
         "published": published,
         "published_source": benchmark.anchors.source if published is not None else None,
         "published_note": benchmark.anchors.note if published is not None else None,
+        "published_scope": scope(benchmark, found.score) if published is not None else None,
         "difference": apart,
         "difference_stderr": error,
     }
@@ -159,4 +170,5 @@ def _notes(own: list[dict[str, Any]]) -> list[str]:
     told_by = next((each for each in own if each["published"] is not None), None)
     if told_by is None:
         return [told]
-    return [told, f"  published: {told_by['published_source']}. {told_by['published_note']}", f"  {published.DIFFER}"]
+    source = f"published: {told_by['published_source']}. {told_by['published_note']}"
+    return [told, *(f"  {line}" for line in (source, told_by["published_scope"], published.DIFFER) if line)]

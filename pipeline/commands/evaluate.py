@@ -187,7 +187,9 @@ def published_fraction(found: dict[str, dict[str, Any]], weights: dict[str, floa
     from pipeline import benchmarks, gain, published
 
     scores = {name: {role: scored.score for role, scored in by_role.items()} for name, by_role in found.items()}
-    told = [line for name in found for line in published.explained(scores[name], benchmarks.load_benchmark(name))]
+    told = [
+        line for name in found for line in published.explained(benchmarks.load_benchmark(name), scores[name]["model"])
+    ]
     result: dict[str, Any] = {"anchors_note": [*told, published.DIFFER, published.COVERED]}
     for key, floor in (("fraction", "base"), ("fraction_over_few_shot", "base_few_shot")):
         if all(floor in by_role for by_role in scores.values()):
