@@ -6,9 +6,11 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
-from pipeline import catalogue, chat, machine, models, opening, plugins, protocols
+from pipeline import benchmarks, catalogue, chat, machine, models, opening, plugins, protocols, published
 from pipeline.dressing import AUTO, named, with_family
+from pipeline.errors import InputError
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
@@ -33,6 +35,7 @@ class Asked(Record):
     executor: str = "local"
     slots: int = 1
     protocol: str = protocols.OWN  # a name, or a YAML file
+    anchors: Literal["measured", "published"] = "measured"
 
 
 def check(asked: Asked) -> Recipe:
@@ -44,6 +47,8 @@ def check(asked: Asked) -> Recipe:
     for model in (asked.model, asked.instruct):
         if model is not None:
             models.check(model)
+    if asked.anchors == "published":
+        published.require(benchmark, asked.model, asked.instruct, models.sibling(asked.model))
     if asked.agent is not None:
         plugins.entry("agents", asked.agent)
     plugins.load("executors", asked.executor)
@@ -64,20 +69,21 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
     """
     recipe = check(asked)
     instruct = asked.instruct or models.sibling(asked.model)
+    is_needed = instruct is not None and asked.anchors == "measured"  # a published score needs no weights
     before: dict[str, float] = {}
     with _timed(before, "measuring the machine"):
         machine.cached()
     with _timed(before, "building the lab" if asked.model.startswith("lab/") else "fetching models"):
         found = {"model": resolve(asked.model, asked.lab_seed)}
-        if instruct:
-            found["instruct"] = resolve(instruct, asked.lab_seed)
+        if instruct and is_needed:
+            found["instruct"] = _instruct(asked, instruct, resolve)
     found = with_family(found, asked.family)  # what no family fits is better refused here than in a worker
     chat.check_trainable(found["model"])
     request = RunRequest(
         model=asked.model,
         model_path=str(found["model"]),
         instruct=instruct,
-        instruct_path=str(found["instruct"]) if instruct else None,
+        instruct_path=str(found["instruct"]) if "instruct" in found else None,
         family=asked.family,
         benchmark=asked.benchmark,
         agent=asked.agent,
@@ -88,10 +94,19 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
         executor=asked.executor,
         slots=asked.slots,
         protocol=protocols.address(asked.protocol),
+        anchors=asked.anchors,
         before=before,
     )
     sources = opening.sources(request, protocols.benchmark(asked.benchmark, asked.protocol))
     return request.model_copy(update={"prior": prior_changes(recipe, search_space(recipe, sources))})
+
+
+def _instruct(asked: Asked, instruct: str, resolve: Resolve) -> Path:
+    """The instruct model's folder. One that cannot be had is refused with the flag that takes a published score."""
+    try:
+        return resolve(instruct, asked.lab_seed)
+    except InputError as error:
+        raise published.instead(error, [benchmarks.load_benchmark(asked.benchmark)], asked.model) from None
 
 
 @contextlib.contextmanager

@@ -81,7 +81,8 @@ def _part_of(benchmark: Benchmark, found: WorldItems | SetItems, part: str) -> B
     for split in ("search", "final", "fewshot"):
         if split in items:
             items[split]["sets"] = [part]
-    return benchmark.model_copy(update={"name": f"{benchmark.name}:{part}", "items": items})
+    # what was published is of the whole
+    return benchmark.model_copy(update={"name": f"{benchmark.name}:{part}", "items": items, "anchors": None})
 
 
 def _items_of(benchmark: Benchmark) -> WorldItems | SetItems:

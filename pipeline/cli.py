@@ -15,6 +15,7 @@ import typer
 
 from pipeline import console, libraries
 from pipeline.commands import bench, lab, run
+from pipeline.commands.anchors import anchors
 from pipeline.commands.compare import compare
 from pipeline.commands.doctor import doctor
 from pipeline.commands.evaluate import evaluate
@@ -41,6 +42,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "finish": run.finish,
     "evaluate": evaluate,
     "compare": compare,
+    "anchors": anchors,
     "report": report,
     "rerun": rerun,
     "list": list_kind,
@@ -98,7 +100,7 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, typer.TyperException):
         return usage(error), INPUT_IS_WRONG
     text = " ".join(str(error).split())
-    if isinstance(error, InputError | DataError):
+    if isinstance(error, InputError | DataError):  # data that is not there is the user's to bring
         return text, INPUT_IS_WRONG
     if isinstance(error, PosttrainError):
         return text, BUG

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pipeline import anchors as kept_anchors
 from pipeline.errors import PosttrainError
 from pipeline.evaluate import Evaluated
 from pipeline.flight import last_line
@@ -40,16 +41,48 @@ def measure_anchors(session: Session) -> None:
     """Score the anchors on the search split, those that were not scored before, outside the budget."""
     done = {trial.id for trial in session.ledger.history() if trial.kind == "anchor" and trial.state == "scored"}
     wanted = {name: model for name, model in anchors(session).items() if name not in done}
+    place, key = session.folder / "trials", session.request.key
+    kept = take_kept(session, wanted, place, "search", key)
+    for name, found in kept.items():
+        session.ledger.append("started", trial=Trial(id=name, kind="anchor"), at=session.clock.now())
+        _land_anchor(session, name, found.score, found.cost, ", as measured before")
+        del wanted[name]
     if not wanted:
         return
     with session.clock.outside("anchors"):
         for name in wanted:
             session.ledger.append("started", trial=Trial(id=name, kind="anchor"), at=session.clock.now())
-        scored = score_models(session, wanted, session.folder / "trials", "search", session.request.key)
-        for name, score, cost in scored:
-            outcome = Outcome(scores=(score,), cost=cost)
-            session.ledger.append("finished", trial=name, state="scored", outcome=outcome, at=session.clock.now())
-            session.tell("anchor", f"{name.replace('_', ' ')} scores {score.value:.3f} on the search split")
+        for name, score, cost in score_models(session, wanted, place, "search", key):
+            _land_anchor(session, name, score, cost)
+
+
+def _land_anchor(session: Session, name: str, score: Score, cost: Cost, whence: str = "") -> None:
+    outcome = Outcome(scores=(score,), cost=cost)
+    session.ledger.append("finished", trial=name, state="scored", outcome=outcome, at=session.clock.now())
+    session.tell("anchor", f"{name.replace('_', ' ')} scores {score.value:.3f} on the search split{whence}")
+
+
+def take_kept(
+    session: Session, models: Mapping[str, Model], place: Path, role: Role, key: ItemsKey
+) -> dict[str, kept_anchors.Kept]:
+    """The anchors among `models` that were measured before, here or by another run: as if they had been scored now.
+
+    The ledger notes which. See `pipeline.anchors` for what has to be the same.
+    """
+    found: dict[str, kept_anchors.Kept] = {}
+    if not _keeps_anchors(session):
+        return found
+    for name, model in models.items():
+        if name not in kept_anchors.ROLES:
+            continue
+        folder = Path(_job(session, name, model, place / name, role, key).folder)
+        kept = kept_anchors.restore(folder, kept_anchors.place(kept_anchors.job_of(folder), session.threads))
+        if kept is not None:
+            found[name] = kept
+    if found:
+        measured_at = {name: kept.measured_at for name, kept in found.items()}
+        session.note("anchors_kept", role=role, measured_at=measured_at, at=session.clock.now())
+    return found
 
 
 def anchor_seconds(history: Sequence[Trial]) -> list[float]:
@@ -72,13 +105,33 @@ def score_models(
     what = ", ".join(name.replace("_", " ") for name in models)
     session.tell("progress", f"scoring {what} on the {role} split")
     jobs = [_job(session, name, model, place / name, role, key) for name, model in models.items()]
+    keepers = _keepers(session, jobs)
     for name, ended in run_jobs(session, jobs):
         folder = place / name
         if ended.exit_code:
             why = last_line(folder / "log.txt") or ended.reason
             raise PosttrainError(f"{name} cannot be scored: {why[:300]}; {folder / 'log.txt'} says more")
+        if name in keepers:
+            kept_anchors.keep(folder, keepers[name], session.threads, _model_name(session, name))
         found = Evaluated.model_validate(read_json(folder / OUTCOME))
         yield name, found.score, found.cost
+
+
+def _keepers(session: Session, jobs: Sequence[Job]) -> dict[str, Path | None]:
+    """Where the anchors among jobs will be kept: told before they are scored, so that a model that changes is seen."""
+    if not _keeps_anchors(session):
+        return {}
+    folders = [Path(job.folder) for job in jobs if Path(job.folder).name in kept_anchors.ROLES]
+    return {each.name: kept_anchors.place(kept_anchors.job_of(each), session.threads) for each in folders}
+
+
+def _keeps_anchors(session: Session) -> bool:
+    """Only where this machine scores: what another one's arithmetic gives is not known to be the same."""
+    return session.request.keeps_anchors and session.request.executor == "local"
+
+
+def _model_name(session: Session, anchor: str) -> str:
+    return (session.request.instruct if anchor == "instruct" else session.request.model) or anchor
 
 
 def run_jobs(session: Session, jobs: Sequence[Job]) -> Iterator[tuple[str, Finished]]:

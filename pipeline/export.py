@@ -52,7 +52,11 @@ def model_card(request: RunRequest, benchmark: Benchmark, choice: Choice, trial:
     """README.md of final_model/."""
     events = [event for event in ledger.events() if event["kind"] == "scored"]
     scores = {event["which"]: Score.model_validate(event["score"]) for event in events}
-    rows = [f"| {NAMES[which]} | {s.value:.3f} ± {s.stderr:.3f} |" for which, s in scores.items() if which in NAMES]
+    rows = [
+        f"| {NAMES[which]}{', published' if s.source == 'published' else ''} | {s.value:.3f} ± {s.stderr:.3f} |"
+        for which, s in scores.items()
+        if which in NAMES
+    ]
     recipe = f"```yaml\n{dump_recipe(trial.recipe)}```" if trial and trial.recipe else "None: this is the base itself."
     if trial and trial.outcome:
         recipe += f"\n\nTrained on {trial.outcome.tokens} tokens (trial {trial.id})."

@@ -106,6 +106,7 @@ def fake_request(place: Path, **changes: Any) -> RunRequest:
         "recipe": recipe,
         "sources": ("maths_1", "maths_2", "maths_3"),
         "threads": 1,
+        "keeps_anchors": False,
     }
     return RunRequest.model_validate(standard | changes)
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import decoding, export, report
+from pipeline import decoding, export, published, report
 from pipeline.errors import InputError, PosttrainError
-from pipeline.evaluations import Model, anchors, measure_anchors, run_jobs, score_models
+from pipeline.evaluations import Model, anchors, measure_anchors, run_jobs, score_models, take_kept
 from pipeline.keeping import stops
 from pipeline.noise import Candidate, Choice, choose
 from pipeline.opening import SEALED, sealed_key
 from pipeline.paths import read_jsonl, write_atomic, write_json
 from pipeline.training import MODEL
-from pipeline.types import Job, Trial, Verdict
+from pipeline.types import Cost, Job, Score, Trial, Verdict
 
 if TYPE_CHECKING:
     from pipeline.session import Session
@@ -90,6 +91,9 @@ def score_final(session: Session, choice: Choice) -> None:
     """
     before = {event["which"]: event for event in session.ledger.events() if event["kind"] == "scored"}
     looks = sum(event["kind"] == "scored" and event["which"] == "best" for event in session.ledger.events())
+    for name, score in published_finals(session).items():
+        if name not in before:
+            before[name] = session.ledger.append("scored", which=name, trial=None, score=score, at=session.clock.now())
     models = {name: model for name, model in anchors(session).items() if name not in before}
     if choice.trial is not None:
         models["best"] = Model(str(_weights(session, choice.trial)))
@@ -97,14 +101,19 @@ def score_final(session: Session, choice: Choice) -> None:
     place = session.folder / SEALED / f"final-{looks + 1}"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = sealed_key(session.folder, session.request)
-    for name, score, cost in score_models(session, models, place, "final", key):
+
+    kept = take_kept(session, models, place, "final", key)
+    rest = {name: model for name, model in models.items() if name not in kept}
+    fresh = score_models(session, rest, place, "final", key) if rest else ()
+    known = ((name, found.score, Cost()) for name, found in kept.items())
+    for name, score, cost in chain(known, fresh):
         items = str((place / name / "items.jsonl").relative_to(session.folder))
         trial = choice.trial if name in ("best", AS_CONFIGURED) else None
         event = {"which": name, "trial": trial, "score": score, "items": items}
         before[name] = session.ledger.append("scored", **event, seconds=cost.seconds, at=session.clock.now())
         session.tell("final", f"{name.replace('_', ' ')} scores {score.value:.3f} on the final split")
     if choice.trial is None:  # the base is the result: its score is looked at as the best one
-        base = {name: before["base"][name] for name in ("score", "items")}
+        base = {name: before["base"].get(name) for name in ("score", "items")}
         session.ledger.append("scored", which="best", trial=None, **base, at=session.clock.now())
 
 
@@ -118,6 +127,12 @@ def _as_configured(session: Session, trial_id: str) -> dict[str, Model]:
         session.tell("final", f"what the settings of {trial_id} bring is not measured: {error}")
         return {}
     return {AS_CONFIGURED: Model(base, configured_as=str(best.absolute()))}
+
+
+def published_finals(session: Session) -> dict[str, Score]:
+    """The published anchors that stand in for measured ones, where the run was told to use them."""
+    request = session.request
+    return published.scores(session.benchmark, request.model) if request.anchors == "published" else {}
 
 
 # ---------------------------------------------------------------- what is handed over

@@ -61,6 +61,17 @@ class Cell:
     flagged: bool = False
 
 
+@dataclass(frozen=True)
+class ScoreCell:
+    """The same by (value, standard error) pairs, where per-item scores are missing, as for published anchors."""
+
+    model: str
+    benchmark: str
+    best: tuple[float, float]
+    base: tuple[float, float]
+    instruct: tuple[float, float]
+
+
 # ---------------------------------------------------------------- one benchmark
 
 
@@ -89,12 +100,10 @@ def fraction_of_scores(
 
     Independent normal errors: wider than the paired interval, never narrower on items that correlate.
     """
-    means = np.array([best[0], base[0], instruct[0]])
-    errors = np.array([best[1], base[1], instruct[1]])
-    if not (np.isfinite(means).all() and np.isfinite(errors).all()):
-        raise InputError("a score or its standard error is not a number: score it again")
-    draws_Rx3 = means + errors * np.random.default_rng(seed).standard_normal((resamples, 3))
-    return _ratio(means, draws_Rx3, confidence, over, "by their standard errors", None)
+    cell = ScoreCell("", "", best, base, instruct)
+    return matrix_fraction_of_scores(
+        [cell], {"": 1.0}, over=over, confidence=confidence, resamples=resamples, seed=seed
+    )
 
 
 def gain_points(
@@ -207,6 +216,25 @@ def matrix_fraction(
         return raw
     held = _matrix_ratio(cells, weights, over, True, confidence, resamples, seed)
     return Fraction(interval=held.interval, why=held.why, raw=raw.interval)
+
+
+def matrix_fraction_of_scores(
+    cells: Sequence[ScoreCell], weights: Mapping[str, float], *, over: str = "base",
+    confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0,
+) -> Fraction:  # fmt: skip
+    """The fraction of the weighted averages from (value, standard error) pairs, all errors normal and independent."""
+    share = cell_weights([(cell.model, cell.benchmark) for cell in cells], weights)
+    if len(share) < len(cells):
+        raise InputError("a model and benchmark appear twice in the matrix: keep one run of each")
+    means, draws_Rx3 = np.zeros(3), np.zeros((resamples, 3))
+    for number, cell in enumerate(sorted(cells, key=lambda cell: (cell.model, cell.benchmark))):
+        values, errors = np.array([cell.best, cell.base, cell.instruct], float).T
+        if not (np.isfinite(values).all() and np.isfinite(errors).all()):
+            raise InputError("a score or its standard error is not a number: score it again")
+        drawn = values + errors * np.random.default_rng(seed + number).standard_normal((resamples, 3))
+        means += share[cell.model, cell.benchmark] * values
+        draws_Rx3 += share[cell.model, cell.benchmark] * drawn
+    return _ratio(means, draws_Rx3, confidence, over, "by their standard errors", None)
 
 
 def _matrix_ratio(

@@ -39,10 +39,10 @@ def kept(kind: str, name: str, decides: list[Any], make: Callable[[], Any]) -> A
     return value
 
 
-@lru_cache(maxsize=1)
-def code_digest() -> str:
-    """Stands for `CODE`, so that a new version of it keeps nothing of the old one's."""
-    return digest([file_digest(path) for pattern in CODE for path in sorted(PACKAGE.glob(pattern))])
+@lru_cache(maxsize=4)
+def code_digest(code: tuple[str, ...] = CODE) -> str:
+    """Stands for the package's files that `code` names: a new version of them keeps nothing of the old one's."""
+    return digest([file_digest(path) for pattern in code for path in sorted(PACKAGE.glob(pattern))])
 
 
 def file_digest(path: Path) -> str:

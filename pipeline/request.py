@@ -46,6 +46,8 @@ class RunRequest(Record):
     protocol: str = protocols.OWN  # a name, or the whole path of a user's YAML
     keep_best: int = 3  # trials whose weights are kept
     before: dict[str, float] = {}  # seconds spent before opening, outside the budget, by what on: building the lab, say
+    anchors: Literal["measured", "published"] = "measured"  # what the fraction compares with: see `pipeline.published`
+    keeps_anchors: bool = True  # measured anchors are taken from, and put into, the cache (`pipeline.anchors`)
     keep_open: int = 16  # trials whose checkpoints are kept for a continuation
 
     @property

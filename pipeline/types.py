@@ -222,6 +222,23 @@ class Card(Record):
     summary: str = ""
 
 
+class PublishedScores(Strict):
+    """What others measured of one base model: zero-shot, after worked examples, and its instruct-tuned sibling."""
+
+    base: float = Field(ge=0.0, le=1.0)
+    base_few_shot: float | None = Field(default=None, ge=0.0, le=1.0)
+    instruct: float = Field(ge=0.0, le=1.0)
+
+
+class PublishedAnchors(Strict):
+    """Scores in [0, 1] that were published for a benchmark, by the base model's Hub id. Never measured here."""
+
+    source: str
+    note: str = ""
+    n: int | None = Field(default=None, ge=1)  # items behind each score, where that is known
+    models: dict[str, PublishedScores] = Field(min_length=1)
+
+
 class Benchmark(Strict):
     """One benchmark as `evals/NAME/benchmark.yaml` describes it; `folder` is filled in when it is loaded."""
 
@@ -241,7 +258,7 @@ class Benchmark(Strict):
     runs_code: bool = False  # answers are executed: only where there is a sandbox
     decoding: Decoding = GREEDY
     few_shot_decoding: Decoding | None = None  # of the few-shot base, where a protocol has it decoded otherwise
-    anchors: dict[str, Any] = {}
+    anchors: PublishedAnchors | None = None
     folder: str = ""
 
 

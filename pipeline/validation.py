@@ -93,26 +93,26 @@ def _real_place(loc: Sequence[str | int], model: type[BaseModel]) -> tuple[str |
 def _fields(model: type[BaseModel], place: Sequence[str | int]) -> tuple[str, ...]:
     """The keys that exist at `place` within `model`; none if no model lies there."""
     here: Any = model
-    is_key = False
+    is_key = False  # of a mapping: like an item of a sequence, its models were found with the mapping
     for part in place:
         if isinstance(part, int) or is_key:
             is_key = False
-            continue  # an item of a sequence or mapping: its models were found with it
-        is_key = here is not None and _is_mapping(here, part)
+            continue
+        is_key = bool(here) and _is_mapping(here, part)
         here = _inner(here, part) if here else None
     return tuple(here.model_fields) if here else ()
+
+
+def _is_mapping(model: type[BaseModel], key: str) -> bool:
+    """Whether a field holds a mapping, from keys of the user's own to models."""
+    annotation = model.model_fields[key].annotation if key in model.model_fields else None
+    return any(typing.get_origin(each) is dict for each in (annotation, *typing.get_args(annotation)))
 
 
 def _inner(model: type[BaseModel], key: str) -> type[BaseModel] | None:
     """The model that lies at, or in the items of, a field; None if there is none or no such field."""
     field = model.model_fields.get(key)
     return next(_models(field.annotation), None) if field else None
-
-
-def _is_mapping(model: type[BaseModel], key: str) -> bool:
-    """Whether a field is a mapping, so that what follows it is a key of the user's own."""
-    field = model.model_fields.get(key)
-    return field is not None and typing.get_origin(field.annotation) is dict
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -12,10 +12,13 @@ from hypothesis import settings
 from pipeline.errors import InputError
 from pipeline.gain import (
     Cell,
+    ScoreCell,
     cell_weights,
     fraction,
+    fraction_of_scores,
     lift,
     matrix_fraction,
+    matrix_fraction_of_scores,
     weighted_average,
 )
 from tests.item_scores import answers
@@ -88,6 +91,26 @@ def test_a_flagged_cell_counts_as_its_base():
     assert found.interval.value < found.raw.value
 
 
+def test_a_matrix_of_scores_is_as_one_of_items_but_wider_and_alone_it_is_that_score():
+    made = cells()
+    scored = [
+        ScoreCell(
+            c.model, c.benchmark, *((float(x.mean()), float(x.std(ddof=1)) / 20) for x in (c.best, c.base, c.instruct))
+        )
+        for c in made
+    ]
+    paired, alone = matrix_fraction(made, WEIGHTS).interval, matrix_fraction_of_scores(scored, WEIGHTS).interval
+    assert alone.value == pytest.approx(paired.value)
+    assert alone.high - alone.low > paired.high - paired.low
+    assert matrix_fraction_of_scores(scored, WEIGHTS) == matrix_fraction_of_scores(scored[::-1], WEIGHTS)
+    first = scored[0]
+    assert matrix_fraction_of_scores([first], WEIGHTS) == fraction_of_scores(first.best, first.base, first.instruct)
+    with pytest.raises(InputError, match="appear twice"):
+        matrix_fraction_of_scores([first, first], WEIGHTS)
+    with pytest.raises(InputError, match="not a number"):
+        matrix_fraction_of_scores([replace(first, best=(float("nan"), 0.1))], WEIGHTS)
+
+
 def test_weights_are_renormalised_over_the_benchmarks_present_and_spread_over_their_models():
     share = cell_weights([("a", "gsm8k"), ("b", "gsm8k"), ("a", "gpqamain")], WEIGHTS)
     assert share == {("a", "gsm8k"): 0.125, ("b", "gsm8k"): 0.125, ("a", "gpqamain"): 0.75}
@@ -110,14 +133,6 @@ def test_the_lift_over_another_agent_is_paired_by_seed_with_students_t():
 
 
 # ---------------------------------------------------------------- PostTrainBench
-
-
-def test_the_shipped_anchors_give_the_published_averages():
-    for protocol in sorted((ROOT / "evals" / "protocols").glob("*.yaml")):
-        shipped = yaml.safe_load(protocol.read_text())
-        assert sum(shipped["weights"].values()) == pytest.approx(1.0)
-        for role, scores in shipped["anchors"].items():
-            assert round(weighted_average(scores, shipped["weights"]), 1) == shipped["averages"][role]
 
 
 def test_the_published_averages_and_the_fraction_of_the_best_agent_are_recomputed():

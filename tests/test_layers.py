@@ -10,7 +10,7 @@ LAYERS = [
     ("reproduce", "rerun", "asking", "bench"),
     ("search", "session", "finish", "evaluations", "flight", "admission", "opening", "models", "lab"),
     ("report", "reporting", "executors", "export", "fakes"),
-    ("trial", "evaluate", "stages"),
+    ("trial", "evaluate", "anchors", "stages"),
     PLUGINS,
 ]  # whatever is not named here is at the bottom
 LAYER = {name: len(LAYERS) - number for number, names in enumerate(LAYERS) for name in names}

@@ -9,7 +9,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
-from pipeline.commands.evaluate import evaluate_all, strict, write_items
+from pipeline.commands.scoring import evaluate_all, strict, write_items
 
 SHOWN = 10  # items on which the two differ, in the table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,7 +72,37 @@ def benchmarks() -> Rows:
     from pipeline import benchmarks as shelf
 
     found = [shelf.load_benchmark(name) for name in shelf.names()]
-    return [{"name": each.name, "summary": each.summary, "metric": each.metric, "kind": each.kind} for each in found]
+    return [
+        {
+            "name": each.name, "summary": each.summary, "metric": each.metric, "kind": each.kind,
+            "published_anchors": sorted(each.anchors.models) if each.anchors else [],
+        }
+        for each in found
+    ]  # fmt: skip
+
+
+def anchors() -> Rows:
+    """What results are compared with: published scores, and those that were measured here and are kept."""
+    from pipeline import anchors as measured
+    from pipeline import benchmarks as shelf
+    from pipeline import published
+
+    rows: Rows = []
+    for benchmark in map(shelf.load_benchmark, shelf.names()):
+        for model in benchmark.anchors.models if benchmark.anchors else ():
+            scores = published.scores(benchmark, model)
+            told = ", ".join(f"{role.replace('_', ' ')} {score.value:.3f}" for role, score in scores.items())
+            source = benchmark.anchors.source.partition(" (")[0] if benchmark.anchors else ""
+            rows.append({"name": f"{model} on {benchmark.name}", "source": "published", "benchmark": benchmark.name,
+                         "scores": scores, "summary": f"published: {told} ({source})"})  # fmt: skip
+    for kept in measured.listing():
+        score, day = kept.score, time.strftime("%Y-%m-%d", time.localtime(kept.measured_at))
+        how = f", after {kept.few_shot} examples" if kept.few_shot else ""
+        told = f"measured: {score.value:.3f} +- {score.stderr:.3f} on {score.n} items of the {score.role} split{how}"
+        rows.append({"name": f"{kept.model} on {score.benchmark}", "source": "measured", "benchmark": score.benchmark,
+                     "few_shot": kept.few_shot, "score": score, "measured_at": kept.measured_at,
+                     "summary": f"{told} ({day})"})  # fmt: skip
+    return rows
 
 
 def protocols() -> Rows:
@@ -113,12 +144,9 @@ def plugin_rows(kind: str) -> Rows:
 
 
 KINDS: dict[str, Callable[[], Rows]] = {
-    "models": models,
-    "benchmarks": benchmarks,
-    "protocols": protocols,
-    "recipes": recipes,
+    "models": models, "benchmarks": benchmarks, "protocols": protocols, "anchors": anchors, "recipes": recipes,
     "data": data,
-}
+}  # fmt: skip
 
 
 def list_kind(

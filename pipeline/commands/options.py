@@ -32,7 +32,12 @@ BudgetText = Annotated[str, typer.Option("--budget", metavar="TIME", help="Wall 
 Trials = Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at most.")]
 RecipeFile = Annotated[str | None, typer.Option("--recipe", metavar="FILE", help="Start from it: a file, or a name.")]
 Slots = Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Trials at once; they divide the cores.")]
-Split = Annotated[Literal["search", "final"], typer.Option("--split", help="Items to score on.")]
+SplitName = Literal["search", "final"]
+Split = Annotated[SplitName, typer.Option("--split", help="Items to score on.")]
+Anchors = Annotated[
+    Literal["measured", "published"],
+    typer.Option("--anchors", help="The fraction's base and instruct: measured here, or as they were published."),
+]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Score the first N items only.")]
 ItemsOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for per-item results.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New or empty. Default: a new one in ./runs.")]

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -69,6 +69,9 @@ def search(
     executor: Annotated[str | None, typer.Option(metavar="E", help="Where trials run. Default: local.")] = None,
     slots: Annotated[int | None, typer.Option(metavar="N", min=1, max=1024, help="Trials at once.")] = None,
     protocol: Annotated[str | None, typer.Option(metavar="P", help="See `posttrain list protocols`.")] = None,
+    anchors: Annotated[
+        Literal["measured", "published"] | None, typer.Option("--anchors", help="Of the fraction. Default: measured.")
+    ] = None,
     out: options.Out = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with this run instead.")] = None,
     as_json: options.Json = False,
@@ -82,7 +85,7 @@ def search(
     """
     given: dict[str, Any] = {
         "instruct": instruct, "family": family, "agent": agent, "trials": trials, "seed": seed, "lab_seed": lab_seed,
-        "recipe": recipe, "executor": executor, "slots": slots, "protocol": protocol,
+        "recipe": recipe, "executor": executor, "slots": slots, "protocol": protocol, "anchors": anchors,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
@@ -109,6 +112,7 @@ def open_run(
     protocol: options.Protocol = "own",
     seed: options.Seed = 0,
     lab_seed: options.LabSeed = 0,
+    anchors: options.Anchors = "measured",
     as_json: options.Json = False,
 ) -> None:
     """Open a run without an agent, for `step` and `finish`. Its clock runs from here to its finish.
@@ -125,7 +129,7 @@ def open_run(
         raise InputError(f"--benchmark {benchmark}: a run has one benchmark; open one run for each")
     asked = _asked(
         model, names[0], budget, trials=trials, agent=None, instruct=instruct, family=family, recipe=recipe,
-        executor=executor, protocol=protocol, seed=seed, lab_seed=lab_seed,
+        executor=executor, protocol=protocol, seed=seed, lab_seed=lab_seed, anchors=anchors,
     )  # fmt: skip
     asking.check(asked)
     folder, watcher = options.new_folder(out, ""), Watcher()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from pipeline.errors import InputError
@@ -23,7 +24,7 @@ from pipeline.reporting.blocks import (
     size,
 )
 from pipeline.reporting.story import Story, improvements
-from pipeline.reporting.summary import final_of
+from pipeline.reporting.summary import NAMES, final_of
 from pipeline.request import WHOLE_TEST
 from pipeline.types import Recipe, Stage, Trial
 
@@ -39,6 +40,7 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
         _ruler(report),
         _fractions(report),
         _scores(story, report),
+        _anchors(report),
         _curve(story),
         _progress(story),
         *_best_recipe(story),
@@ -104,9 +106,11 @@ def _scores(story: Story, report: dict[str, Any]) -> Table:
     for role, label in ROWS.items():
         score, final = report["scores"][role], final_of(story, role)
         stops = number(final.score.stops, 2) if final else "-"
-        name = f"best ({report['best_trial'] or ('the base' if story.base_is_the_result else 'not chosen')})"
+        if role == "best":
+            label = f"best ({report['best_trial'] or ('the base' if story.base_is_the_result else 'not chosen')})"
+        label += ", published" if score and score["source"] == "published" else ""
         cells = [number(score[key]) if score else "-" for key in ("value", "stderr", "lenient")]
-        rows.append((name if role == "best" else label, *cells, stops, str(score["n"]) if score else "-"))
+        rows.append((label, *cells, stops, str(score["n"]) if score else "-"))
     configured, note = _as_configured(report)
     metric = report["metric"] or "score"
     header = ("", "strict", "+-", "lenient", "stops", "items")
@@ -135,6 +139,23 @@ def _as_configured(report: dict[str, Any]) -> tuple[list[tuple[str, ...]], str]:
     cells = [number(score[key]) for key in ("value", "stderr", "lenient")]
     row = (f"base, decoded as {report['best_trial']}'s generation_config says", *cells, "-", str(score["n"]))
     return [row], f"these settings alone bring the base {interval(score['points'], 1, '+')} points"
+
+
+def _anchors(report: dict[str, Any]) -> Text | None:
+    """Which anchors were not measured by this run, and what is published of them."""
+    whence, told = report.get("anchors") or {}, []
+    for split, found in whence.get("kept", {}).items():
+        days = sorted({time.strftime("%Y-%m-%d", time.localtime(at)) for at in found.values()})
+        names = listed(NAMES[name] for name in NAMES if name in found)
+        told.append(
+            f"{split} split: {names} measured before ({' to '.join(dict.fromkeys((days[0], days[-1])))}) and kept"
+        )
+    known = whence.get("published")
+    if known:
+        values = listed(f"{label} {known[role]:.3f}" for role, label in NAMES.items() if role in known)
+        use = "used for the fraction" if known["used"] else "not used: harnesses differ"
+        told.append(f"published ({known['source']}), {use}: {values}")
+    return Text("Anchors", "; ".join(told)) if told else None
 
 
 def _ruler(report: dict[str, Any]) -> Ruler | None:

@@ -58,6 +58,7 @@ class Story:
     curve: tuple[Point, ...]
     ended: str | None  # why the search ended
     folder_bytes: int
+    kept: dict[str, dict[str, float]]  # anchors that were measured before this run: split -> anchor -> Unix time
 
     @property
     def best(self) -> Trial | None:
@@ -102,6 +103,7 @@ def read_run(folder: str | Path) -> Story:
         curve=_curve(events, trials, spans),
         ended=ended[-1] if ended else None,
         folder_bytes=_size(folder),
+        kept=_kept(notes),
     )
 
 
@@ -126,6 +128,8 @@ def _finals(folder: Path, events: Sequence[Event]) -> dict[str, Final]:
 def _final(folder: Path, event: Event) -> Final:
     """A final score with its items, if these can be read and give the score that the ledger has."""
     score, name = Score.model_validate(event["score"]), event.get("items")
+    if score.source == "published":
+        return Final(score, None, "a published score has none")
     try:
         rows = read_jsonl(folder / str(name)) if name else []
         items = {str(row["id"]): float(row["strict"]) for row in rows}
@@ -207,6 +211,15 @@ def _outside(events: Iterable[Event], notes: Iterable[Event]) -> dict[str, float
             what = f"score {event.get('which') or event.get('model')}"
             spent[what] = spent.get(what, 0.0) + float(event["seconds"])
     return spent
+
+
+def _kept(notes: Iterable[Event]) -> dict[str, dict[str, float]]:
+    """Which anchors were taken from the cache, and when they were measured, by split."""
+    found: dict[str, dict[str, float]] = {}
+    for note in notes:
+        if note.get("note") == "anchors_kept":
+            found.setdefault(note["role"], {}).update(note["measured_at"])
+    return found
 
 
 def _curve(events: Iterable[Event], trials: Iterable[Trial], spans: Sequence[tuple[float, float]]) -> tuple[Point, ...]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import gain, protocols
+from pipeline import gain, protocols, published
+from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
 from pipeline.noise import noise_floor
 from pipeline.reporting.story import AS_CONFIGURED, Final, Story
@@ -47,6 +48,7 @@ def summarise(story: Story) -> dict[str, Any]:
     }
     more = {"raw_fraction": _plain(result.raw)} if flagged else {}
     more |= {"terms": run["terms"]} if run.get("terms") else {}
+    more |= {"anchors": whence} if (whence := anchors_of(story)) else {}
     return report | more | as_configured(story)
 
 
@@ -104,11 +106,15 @@ def _unpaired(story: Story, roles: tuple[str, str, str], over: str, why: str) ->
     finals = [final_of(story, role) for role in roles]
     if any(final is None or (final.problem and "does not fit" in final.problem) for final in finals):
         return gain.Fraction(interval=None, why=why)
-    best, base, instruct = [(final.score.value, final.score.stderr) for final in finals if final]
+    scores = [final.score for final in finals if final]
+    best, base, instruct = [(score.value, score.stderr) for score in scores]
     try:
+        published.refuse_mixed(scores, told=story.run.get("anchors") == "published")
         result = gain.fraction_of_scores(best, base, instruct, over=over)
     except InputError as error:
         return gain.Fraction(interval=None, why=f"{why}; {error}")
+    if published.is_mixed(scores):
+        why = f"base and instruct are published; {published.DIFFER}"
     note = f"interval from standard errors, not paired: {why}"
     return result if result.why else gain.Fraction(interval=result.interval, why=note)
 
@@ -161,6 +167,27 @@ def repeated(score: Score) -> dict[str, Any]:
     if score.repeats == 1:
         return {}
     return {"repeats": score.repeats, "stderr_within": score.stderr_within, "pass_at_k": score.pass_at_k}
+
+
+def anchors_of(story: Story) -> dict[str, Any]:
+    """Where the anchors are from, as far as it was not this run that measured them, and what is published of them."""
+    known = _published(story)
+    used = {role: final.score for role, final in story.finals.items() if final.score.source == "published"}
+    kept = {"kept": story.kept} if story.kept else {}
+    if not known:
+        return kept
+    values = {role: score.value for role, score in known[1].items()}
+    return kept | {"published": {"source": known[0], "used": bool(used), **values}}
+
+
+def _published(story: Story) -> tuple[str, dict[str, Score]] | None:
+    """The source and the scores that are published for the run's model and benchmark."""
+    try:
+        benchmark = load_benchmark(story.run["benchmark"])
+    except (InputError, KeyError, TypeError):  # a benchmark of the user's own that is not here any more
+        return None
+    scores = published.scores(benchmark, str(story.run.get("model")))
+    return (benchmark.anchors.source, scores) if benchmark.anchors and scores else None
 
 
 def _metric(story: Story) -> str | None:

@@ -1,0 +1,101 @@
+"""What `evaluate` says of its scores: the document of `--json`, the fraction of the human gain, the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.commands import terms
+from pipeline.commands.scoring import Found, strict
+
+if TYPE_CHECKING:
+    from pipeline.types import Benchmark
+
+LABELS = {"base": "base", "base_few_shot": "base, few-shot", "instruct": "instruct"}
+
+
+def summary(model: str, found: Found, path: Path, shelf: list[Benchmark]) -> dict[str, Any]:
+    """What `--json` prints: scores by strict and by lenient reading, and the fraction where base and instruct are."""
+    from pipeline.evaluate import by_reading
+
+    def scores(role: str) -> list[Any]:
+        return [score for by_role in found.values() for score in by_reading(by_role[role])]
+
+    document: dict[str, Any] = {"model": model, "scores": scores("model"), "items": path.absolute()}
+    if (ignored := ignored_answers(found)) is not None:
+        document["ignored_answers"] = ignored
+    if all("instruct" in by_role for by_role in found.values()):
+        roles = [role for role in LABELS if all(role in by_role for by_role in found.values())]
+        document |= {role: scores(role) for role in roles} | fraction(found, shelf)
+    return document
+
+
+def ignored_answers(found: Found) -> int | None:
+    """How many recorded answers no item of any benchmark asked for; None if the answers were not recorded ones."""
+    unused = [by_role["model"].unused for by_role in found.values()]
+    return None if None in unused else len(frozenset.intersection(*unused))
+
+
+def fraction(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
+    """The fraction over all benchmarks, by their weights, with its interval; null with the reason within noise."""
+    from pipeline import gain
+
+    if any(scored.score.source == "published" for by_role in found.values() for scored in by_role.values()):
+        return {"anchors": "published", **published_fraction(found, shelf)}
+    cells = [gain.Cell("model", name, *(strict(by_role[role]) for role in ("model", "base", "instruct")))
+             for name, by_role in found.items()]  # fmt: skip
+    result = gain.matrix_fraction(cells, {each.name: each.weight for each in shelf})
+    return {"anchors": "measured", "fraction": result.interval, "fraction_why": result.why}
+
+
+def published_fraction(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
+    """The fractions over published anchors, from scores and their errors, and what a reader has to know of them."""
+    from pipeline import gain, published
+
+    weights = {each.name: each.weight for each in shelf}
+    scores = {name: {role: scored.score for role, scored in by_role.items()} for name, by_role in found.items()}
+    told = [line for each in shelf for line in published.explained(each, scores[each.name]["model"])]
+    result: dict[str, Any] = {"anchors_note": [*told, published.DIFFER, published.COVERED]}
+    for key, floor in (("fraction", "base"), ("fraction_over_few_shot", "base_few_shot")):
+        if all(floor in by_role for by_role in scores.values()):
+            cells = [
+                gain.ScoreCell("model", name, *(_pair(by_role[role]) for role in ("model", floor, "instruct")))
+                for name, by_role in scores.items()
+            ]
+            over = gain.matrix_fraction_of_scores(cells, weights, over=floor.replace("_", " "))
+            result |= {key: over.interval, f"{key}_why": over.why}
+    return result
+
+
+def _pair(score: Any) -> tuple[float, float]:
+    return score.value, score.stderr
+
+
+def as_text(document: dict[str, Any], found: Found) -> str:
+    """The scores as a table, a line for each model and benchmark."""
+    configured = f"base, decoded as {terms.short(document['model'])}'s generation_config says"
+    labels = {"model": document["model"], **{role: label for role, label in LABELS.items() if role in document}}
+    labels |= {terms.AS_CONFIGURED: configured} if terms.AS_CONFIGURED in document else {}
+    width = max(map(len, labels.values()))
+    lines = [f"{'':{width}}  {'benchmark':16}  {'strict':>6} {'+-':>6}  lenient  stops  items  metric"]
+    for role, label in labels.items():
+        for score in (by_role[role].score for by_role in found.values() if role in by_role):
+            stops = "-" if score.stops is None else f"{score.stops:.2f}"
+            lenient = "-" if score.lenient is None else f"{score.lenient:.3f}"
+            whence = "published" if score.source == "published" else f"{score.role} split"
+            lines.append(
+                f"{label:{width}}  {score.benchmark:16}  {score.value:6.3f} {score.stderr:6.3f}  {lenient:>7}"
+                f"  {stops:>5}  {score.n or '-':>5}  {score.metric}, {whence}"
+            )
+    if document.get("fraction"):
+        lines.append(f"fraction of the human gain  {_interval(document['fraction'])}")
+    elif "fraction" in document:
+        lines.append(f"no fraction: {document['fraction_why']}")
+    if document.get("fraction_over_few_shot"):
+        lines.append(f"the same over the few-shot base  {_interval(document['fraction_over_few_shot'])}")
+    lines += [f"  {line}" for line in document.get("anchors_note", [])]
+    return "\n".join([*lines, *terms.lines(document), f"per-item results: {document['items']}"])
+
+
+def _interval(found: Any) -> str:
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"

@@ -1,0 +1,67 @@
+"""What `evaluate` and `compare` share: models scored on benchmarks, and their per-item results on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.commands import options, terms
+
+if TYPE_CHECKING:
+    from pipeline.types import Benchmark
+
+Found = dict[str, dict[str, Any]]  # an `Evaluation` by benchmark and role: model, base, instruct ...
+
+
+def evaluate_all(
+    shelf: list[Benchmark], folders: dict[str, Path], split: options.Split, lab_seed: int, limit: int | None,
+    engines: dict[str, tuple[str, dict[str, Any]]], progress: Callable[..., None], configured_as: Path | None = None,
+) -> Found:  # fmt: skip
+    """An `Evaluation` by benchmark and role; with `configured_as` also the base's under that model's settings."""
+    from pipeline import benchmarks, evaluate, machine
+    from pipeline.types import ItemsKey
+
+    threads, key = machine.cached().threads, ItemsKey(lab_seed=lab_seed)
+    progress("importing torch and lm-eval")
+    import torch
+
+    torch.set_num_threads(threads)
+    found: Found = {}
+    for benchmark in shelf:
+        items = benchmarks.items(benchmark, split, key, limit)
+        for role, folder in folders.items():
+            progress(f"{benchmark.name}: scoring {role} on {len(items)} {split} items")
+            engine, chosen = engines[role]
+            scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine, **chosen)
+            found.setdefault(benchmark.name, {})[role] = scored
+        if configured_as is not None:
+            progress(f"{benchmark.name}: scoring base as {configured_as.name}'s generation_config says")
+            found[benchmark.name][terms.AS_CONFIGURED] = evaluate.evaluate(
+                folders["base"], benchmark, items, split, key=key, engine=engines["base"][0],
+                configured_as=configured_as,
+            )  # fmt: skip
+    progress("done")
+    return found
+
+
+def write_items(folder: Path, found: Found, private: bool) -> Path:
+    """All per-item results in one file, each naming its benchmark and whose answer it is."""
+    from pipeline.paths import write_jsonl
+
+    rows = [
+        {"benchmark": name, "of": role, **item}
+        for name, by_role in found.items()
+        for role, scored in by_role.items()
+        for item in scored.items
+    ]
+    path = folder / "items.jsonl"
+    write_jsonl(path, rows, mode=0o600 if private else 0o666)
+    return path
+
+
+def strict(evaluation: Any) -> Any:
+    """Strict per-item scores as an array."""
+    import numpy as np
+
+    return np.array([item["strict"] for item in evaluation.items], float)
