@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import benchmarks, catalogue, machine, models, opening, plugins
+from pipeline import benchmarks, catalogue, judging, machine, models, opening, plugins
 from pipeline.chat import family_of
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
-from pipeline.types import Budget, Recipe, Record
+from pipeline.types import Budget, ItemsKey, Judge, Recipe, Record
 
 WORTH_TELLING_SECONDS = 0.1
 Resolve = Callable[[str, int], Path]  # (model name, lab seed) -> its folder
@@ -28,6 +28,7 @@ class Asked(Record):
     agent: str | None = "asha"  # None: driven by steps
     seed: int = 0
     lab_seed: int = 0
+    judge: Judge | None = None  # of a judged benchmark
     recipe: str | None = None  # None: the benchmark's own
     executor: str = "local"
     slots: int = 1
@@ -39,6 +40,7 @@ def check(asked: Asked) -> Recipe:
     Raises InputError naming the first thing that is wrong.
     """
     benchmark = benchmarks.load_benchmark(asked.benchmark)
+    judging.judged([benchmark], asked.judge)
     for model in (asked.model, asked.instruct):
         if model is not None:
             models.check(model)
@@ -60,6 +62,8 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
     """
     recipe = check(asked)
     instruct = asked.instruct or models.sibling(asked.model)
+    benchmark, key = benchmarks.load_benchmark(asked.benchmark), ItemsKey(lab_seed=asked.lab_seed)
+    judge = judging.plan(asked.judge, benchmark, key) if asked.judge else None
     before: dict[str, float] = {}
     with _timed(before, "measuring the machine"):
         machine.cached()
@@ -74,6 +78,7 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
         instruct=instruct,
         instruct_path=instruct_path,
         benchmark=asked.benchmark,
+        judge=judge,
         agent=asked.agent,
         seed=asked.seed,
         lab_seed=asked.lab_seed,
@@ -83,7 +88,7 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
         slots=asked.slots,
         before=before,
     )
-    sources = opening.sources(request, benchmarks.load_benchmark(asked.benchmark))
+    sources = opening.sources(request, benchmark)
     return request.model_copy(update={"prior": prior_changes(recipe, search_space(recipe, sources))})
 
 

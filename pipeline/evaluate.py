@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline import benchmarks, plugins, sandbox
+from pipeline import benchmarks, plugins, sandbox, totals
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob
+from pipeline.judges.client import check as check_judge
+from pipeline.judges.tasks import JUDGED
 from pipeline.paths import read_json, write_json, write_jsonl
-from pipeline.types import Benchmark, Cost, ItemsKey, Record, Score
+from pipeline.types import Benchmark, Cost, ItemsKey, Judge, Record, Score
 
 Item = dict[str, Any]
 ENOUGH_STOPS = 0.95  # share of answers that must end by themselves
@@ -28,6 +29,11 @@ class Evaluation:
     score: Score
     items: list[Item]
     seconds: float
+
+    @property
+    def dollars(self) -> float:
+        """What a judge cost, as far as its price is known."""
+        return float(sum(item.get("dollars") or 0.0 for item in self.items))
 
 
 class Evaluated(Record):
@@ -45,34 +51,37 @@ def evaluate(
     few_shot: int = 0,
     key: ItemsKey | None = None,
     engine: str = "hf",
-    scorer: str = "harness",
+    scorer: str | None = None,
+    judge: Judge | None = None,
     **options: Any,
 ) -> Evaluation:
-    """Score the model in `model_path` on `items`; `options` go to the engine.
+    """Score the model in `model_path` on `items`, with the benchmark's scorer or another; `options` go to the engine.
 
     `few_shot` uses the benchmark's raw text form after so many examples, drawn by `key`. Raises InputError.
     """
     if benchmark.runs_code:
         sandbox.how()  # better refused before anything is generated
+    scorer = scorer or benchmark.scorer
+    judged: dict[str, Any] = {"judge": judge} if scorer == JUDGED else {}
+    if judged:
+        check_judge(judge, f"benchmark '{benchmark.name}'")
     begun = time.perf_counter()
     shots = benchmarks.items(benchmark, "fewshot", key or ItemsKey(), few_shot) if few_shot else []
     opened = plugins.entry("engines", engine)(str(model_path), **options)
-    results = plugins.entry("scorers", scorer)(opened, benchmark, items, few_shot, shots)
+    results = plugins.entry("scorers", scorer)(opened, benchmark, items, few_shot, shots, **judged)
     return Evaluation(summarise(benchmark, results, role, few_shot), results, time.perf_counter() - begun)
 
 
 def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["search", "final"], few_shot: int) -> Score:
-    """The score that per-item results amount to; the standard error is the mean's."""
-    strict = np.array([result["strict"] for result in results], float)
-    spread = float(strict.std(ddof=1)) if len(strict) > 1 else 0.0
+    """The score that per-item results amount to (see `pipeline.totals`)."""
     return Score(
         benchmark=benchmark.name,
         metric=benchmark.metric,
-        value=float(strict.mean()),
-        stderr=spread / math.sqrt(len(strict)),
-        n=len(strict),
+        value=totals.value(results),
+        stderr=totals.stderr(results),
+        n=len(results),
         role=role,
-        lenient=float(np.mean([result["lenient"] for result in results])),
+        lenient=totals.value([{**result, "strict": result["lenient"]} for result in results]),
         stops=_stops(results, few_shot),
     )
 
@@ -95,9 +104,9 @@ def main(folder: str | Path) -> None:
     benchmark = benchmarks.load_benchmark(job.benchmark)
     items = benchmarks.items(benchmark, job.role, job.key, job.limit)
     found = evaluate(
-        job.model_path, benchmark, items, job.role, job.few_shot, job.key, engine=job.engine, scorer=job.scorer
+        job.model_path, benchmark, items, job.role, job.few_shot, job.key, job.engine, job.scorer, job.judge
     )
     mode = 0o600 if job.role == "final" else 0o666
     write_jsonl(folder / ITEMS, found.items, mode)
-    cost = Cost(seconds=time.perf_counter() - begun, eval_seconds=found.seconds)
+    cost = Cost(seconds=time.perf_counter() - begun, eval_seconds=found.seconds, dollars=found.dollars)
     write_json(folder / OUTCOME, Evaluated(score=found.score, cost=cost), mode)

@@ -11,6 +11,7 @@ from pipeline.errors import PosttrainError
 from pipeline.evaluate import Evaluated
 from pipeline.flight import last_line
 from pipeline.jobs import JOB, OUTCOME, EvaluateJob
+from pipeline.judging import judge_for
 from pipeline.paths import read_json, write_json
 from pipeline.types import Cost, Finished, ItemsKey, Job, Outcome, Score, Trial
 
@@ -103,6 +104,7 @@ def _job(session: Session, name: str, model: Model, folder: Path, role: Role, ke
         role=role,
         key=key,
         few_shot=model.few_shot,
+        judge=judge_for(request.judge, session.folder, role),
         limit=request.search_limit if role == "search" else request.final_limit,
     )
     write_json(folder / JOB, job, mode=0o600)  # it may hold the salt

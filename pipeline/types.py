@@ -184,6 +184,7 @@ class Benchmark(Strict):
     name: str
     summary: str
     task: str  # the lm-eval task in the YAML beside it
+    scorer: str = "harness"  # what makes scores of answers; `judge` asks another model about them
     metric: str  # display name of the strict metric
     kind: str  # the kind of data that belongs to it: maths, calls, facts
     weight: float = Field(gt=0.0)  # PostTrainBench's weight of the (big) benchmark
@@ -195,6 +196,14 @@ class Benchmark(Strict):
     runs_code: bool = False  # answers are executed: only where there is a sandbox
     anchors: dict[str, Any] = {}
     folder: str = ""
+
+
+class Judge(Strict):
+    """Who judges answers, and what that may cost. Its key comes from the environment and is never written anywhere."""
+
+    name: str  # openai:MODEL, anthropic:MODEL or BASE_URL#MODEL
+    budget: float | None = Field(default=None, gt=0.0)  # US dollars at most
+    purse: str = ""  # a file in which all processes of a run add up what they spend; "" for this process alone
 
 
 class ItemsKey(Strict):

@@ -9,7 +9,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
-from pipeline.commands.evaluate import evaluate_all, strict, write_items
+from pipeline.commands.evaluate import estimate, evaluate_all, judging_facts, judging_text, strict, write_items
 
 SHOWN = 10  # items on which the two differ, in the table
 
@@ -22,6 +22,8 @@ def compare(
     limit: options.Limit = None,
     engine: Annotated[str, typer.Option(metavar="E", help="What generates: see `posttrain list engines`.")] = "hf",
     lab_seed: options.LabSeed = 0,
+    judge: options.JudgeName = None,
+    judge_budget: options.JudgeBudget = None,
     out: options.ItemsOut = None,
     as_json: options.Json = False,
 ) -> None:
@@ -34,18 +36,22 @@ def compare(
     from pipeline import models
 
     names, wanted = options.benchmarks(benchmark, first), {"a": first, "b": second}
+    judges = options.judges(names, options.judge(judge, judge_budget))
     for name in wanted.values():
         models.check(name)
     options.plugin("engines", engine, "--engine")
     folder = options.new_folder(out, f"comparison-{Path(first).name}-{Path(second).name}")
     progress = console.Progress()
     with console.stdout_kept_clean():
+        estimate(judges, split, lab_seed, limit, len(wanted), progress.say)
         folders = {role: models.resolve(name, lab_seed, progress) for role, name in wanted.items()}
         engines: dict[str, tuple[str, dict[str, Any]]] = {role: (engine, {}) for role in wanted}
-        found = evaluate_all(names, folders, split, lab_seed, limit, engines, progress)
+        found = evaluate_all(judges, folders, split, lab_seed, limit, engines, progress)
         path = write_items(folder, found, private=split == "final")
     rows = [difference(name, by_role["a"], by_role["b"]) for name, by_role in found.items()]
     document = {"a": first, "b": second, "split": split, "benchmarks": rows, "items": path.absolute()}
+    if judged := judging_facts(found):
+        document["judging"] = judged
     if as_json:
         console.document(document)
     else:
@@ -88,4 +94,5 @@ def as_text(document: dict[str, Any]) -> str:
             if ids:
                 more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
                 lines.append(f"{row['benchmark']}: {better.upper()} is better on {', '.join(ids[:SHOWN])}{more}")
+    lines += map(judging_text, document.get("judging", []))
     return "\n".join([*lines, f"per-item results: {document['items']}"])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline import console
 from pipeline.commands import options
+
+if TYPE_CHECKING:
+    from pipeline.types import Judge
 
 RECORDED = "recorded"
 Rows = dict[str, list[dict[str, Any]]]  # per-item results by what they are of: model, base, instruct
@@ -25,6 +28,8 @@ def evaluate(
     limit: options.Limit = None,
     engine: Annotated[str, typer.Option(metavar="E", help="What generates: see `posttrain list engines`.")] = "hf",
     lab_seed: options.LabSeed = 0,
+    judge: options.JudgeName = None,
+    judge_budget: options.JudgeBudget = None,
     allow_unsafe_code: Annotated[bool, typer.Option(help="Run model-written code even without a sandbox.")] = False,
     out: options.ItemsOut = None,
     as_json: options.Json = False,
@@ -46,6 +51,7 @@ def evaluate(
     if (base is None) != (instruct is None):
         raise InputError("--base and --instruct: the fraction needs both; give both or neither")
     names = options.benchmarks(benchmark, model)
+    judges = options.judges(names, options.judge(judge, judge_budget))
     named = {"model": model, "base": base, "instruct": instruct}
     wanted = {role: name for role, name in named.items() if name is not None}
     engine, _, file = engine.partition(":")  # recorded:FILE
@@ -57,12 +63,13 @@ def evaluate(
     folder = options.new_folder(out, f"evaluation-{Path(model).name}")
     progress = console.Progress()
     with console.stdout_kept_clean():
+        estimate(judges, split, lab_seed, limit, len(wanted), progress.say)
         folders = {
             role: Path(name) if role in looked_up else models.resolve(name, lab_seed, progress)
             for role, name in wanted.items()
         }
         engines = {role: (engine, {"file": file}) if role in looked_up else (_plain(engine), {}) for role in wanted}
-        found = evaluate_all(names, folders, split, lab_seed, limit, engines, progress)
+        found = evaluate_all(judges, folders, split, lab_seed, limit, engines, progress)
         path = write_items(folder, found, private=split == "final")
     document = summary(model, found, path)
     if as_json:
@@ -76,11 +83,28 @@ def _plain(engine: str) -> str:
     return "hf" if engine == RECORDED else engine
 
 
+def estimate(
+    judges: dict[str, Judge | None], split: options.Split, lab_seed: int, limit: int | None, models: int,
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Tell about what the judge will cost. Raises InputError if that is more than its budget."""
+    from pipeline import benchmarks, judging
+    from pipeline.types import ItemsKey
+
+    judge = next(filter(None, judges.values()), None)
+    if judge is not None:
+        judged = [benchmarks.load_benchmark(name) for name, by in judges.items() if by]
+        key = ItemsKey(lab_seed=lab_seed)
+        judging.tell_estimate(
+            judge, [(each, benchmarks.items(each, split, key, limit)) for each in judged], models, say
+        )
+
+
 def evaluate_all(
-    names: list[str], folders: dict[str, Path], split: options.Split, lab_seed: int, limit: int | None,
+    judges: dict[str, Judge | None], folders: dict[str, Path], split: options.Split, lab_seed: int, limit: int | None,
     engines: dict[str, tuple[str, dict[str, Any]]], progress: Callable[..., None],
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """An `Evaluation` by benchmark and role."""
+    """An `Evaluation` by benchmark and role; `judges` names the benchmarks, and who judges each."""
     from pipeline import benchmarks, evaluate, machine
     from pipeline.types import ItemsKey
 
@@ -90,13 +114,13 @@ def evaluate_all(
 
     torch.set_num_threads(threads)
     found: dict[str, dict[str, Any]] = {}
-    for name in names:
+    for name, judge in judges.items():
         benchmark = benchmarks.load_benchmark(name)
         items = benchmarks.items(benchmark, split, key, limit)
         for role, folder in folders.items():
             progress(f"{benchmark.name}: scoring {role} on {len(items)} {split} items")
             engine, chosen = engines[role]
-            scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine, **chosen)
+            scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine, judge=judge, **chosen)
             found.setdefault(benchmark.name, {})[role] = scored
     progress("done")
     return found
@@ -124,6 +148,8 @@ def summary(model: str, found: dict[str, dict[str, Any]], path: Path) -> dict[st
         "scores": [by_role["model"].score for by_role in found.values()],
         "items": path.absolute(),
     }
+    if judged := judging_facts(found):
+        document["judging"] = judged
     if all("instruct" in by_role for by_role in found.values()):
         document |= {
             "base": [by_role["base"].score for by_role in found.values()],
@@ -131,6 +157,20 @@ def summary(model: str, found: dict[str, dict[str, Any]], path: Path) -> dict[st
             **fraction(found),
         }
     return document
+
+
+def judging_facts(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What there is to say of each judged score: its interval, who judged, how much was asked and at what price."""
+    from pipeline import totals
+    from pipeline.judges import agreement
+
+    judged = [
+        {"benchmark": name, "of": role, "interval": totals.interval(scored.items), **facts}
+        for name, by_role in found.items()
+        for role, scored in by_role.items()
+        if (facts := agreement.facts(scored.items))
+    ]
+    return judged
 
 
 def fraction(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -148,10 +188,28 @@ def _column(role: str) -> str:
 
 
 def strict(evaluation: Any) -> Any:
-    """Strict per-item scores as an array."""
+    """Strict per-item scores as an array: numbers of which the mean is the score."""
     import numpy as np
 
-    return np.array([item["strict"] for item in evaluation.items], float)
+    from pipeline import totals
+
+    return np.array(totals.shares(evaluation.items))
+
+
+def judging_text(facts: dict[str, Any]) -> str:
+    """What there is to say of one judged score, in a line."""
+    from pipeline.judges.purse import money
+
+    interval, spent = facts["interval"], facts["dollars"]
+    parts = [
+        f"{facts['benchmark']}, {facts['of']}: {interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]",
+        f"judged by {facts['judge']}",
+        f"{facts['asked']} verdicts asked for, {facts['kept']} from the cache, {facts['unread']} unreadable",
+        f"{money(spent)} spent" if spent is not None else "price unknown",
+    ]
+    if facts.get("position_bias") is not None:
+        parts.append(f"{facts['position_bias']:.0%} of pairs flip with the order of the answers")
+    return ", ".join(parts)
 
 
 def as_text(document: dict[str, Any]) -> str:
@@ -166,6 +224,7 @@ def as_text(document: dict[str, Any]) -> str:
                 f"{label:{width}}  {score.benchmark:16}  {score.value:6.3f} {score.stderr:6.3f}  {score.lenient:7.3f}"
                 f"  {stops:>5}  {score.n:5}  {score.metric}, {score.role} split"
             )
+    lines += map(judging_text, document.get("judging", []))
     if document.get("fraction"):
         found = document["fraction"]
         lines.append(f"fraction of the human gain  {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]")

@@ -67,6 +67,8 @@ def search(
     recipe: options.RecipeFile = None,
     executor: Annotated[str | None, typer.Option(metavar="E", help="Where trials run. Default: local.")] = None,
     slots: Annotated[int | None, typer.Option(metavar="N", min=1, max=1024, help="Trials at once.")] = None,
+    judge: options.JudgeName = None,
+    judge_budget: options.JudgeBudget = None,
     out: options.Out = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with this run instead.")] = None,
     as_json: options.Json = False,
@@ -80,7 +82,7 @@ def search(
     """
     given: dict[str, Any] = {
         "instruct": instruct, "agent": agent, "trials": trials, "seed": seed, "lab_seed": lab_seed,
-        "recipe": recipe, "executor": executor, "slots": slots,
+        "recipe": recipe, "executor": executor, "slots": slots, "judge": options.judge(judge, judge_budget),
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
@@ -90,7 +92,9 @@ def search(
         if not value:
             raise InputError(f"{option} is missing; see `posttrain search --help`, or go on with --resume DIR")
     assert model is not None and benchmark is not None and budget is not None
-    _run_all([_asked(model, each, budget, **given) for each in options.benchmarks(benchmark, model)], out, as_json)
+    names, paid = options.benchmarks(benchmark, model), given.pop("judge", None)
+    judges = options.judges(names, paid)
+    _run_all([_asked(model, each, budget, judge=judges[each], **given) for each in names], out, as_json)
 
 
 def open_run(
@@ -102,6 +106,8 @@ def open_run(
     trials: options.Trials = None,
     recipe: options.RecipeFile = None,
     executor: Annotated[str, typer.Option(metavar="E", help="Where trials run.")] = "local",
+    judge: options.JudgeName = None,
+    judge_budget: options.JudgeBudget = None,
     seed: options.Seed = 0,
     lab_seed: options.LabSeed = 0,
     as_json: options.Json = False,
@@ -120,7 +126,7 @@ def open_run(
         raise InputError(f"--benchmark {benchmark}: a run has one benchmark; open one run for each")
     asked = _asked(
         model, names[0], budget, trials=trials, agent=None, instruct=instruct, recipe=recipe,
-        executor=executor, seed=seed, lab_seed=lab_seed,
+        executor=executor, judge=options.judge(judge, judge_budget), seed=seed, lab_seed=lab_seed,
     )  # fmt: skip
     asking.check(asked)
     folder, watcher = options.new_folder(out, ""), Watcher()

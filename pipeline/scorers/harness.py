@@ -34,7 +34,7 @@ def score(
         raise InputError(f"benchmark '{benchmark.name}': {few_shot} examples are asked for, {len(shots)} there")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of what is meant to be so here
     task = _load(benchmark, items, few_shot, shots)
-    adapter = EngineLM(engine, benchmark, [str(item["id"]) for item in items])
+    adapter = EngineLM(engine, benchmark, items)
     found = evaluator.evaluate(
         lm=adapter,
         task_dict={"tasks": {task.task_name: task}},
@@ -73,14 +73,17 @@ def _result(benchmark: Benchmark, sample: Item, completion: Completion) -> Item:
 
 
 class EngineLM(LM):
-    """Our engine as lm-eval sees it. Chats reach the engine as messages: in between they travel as JSON text."""
+    """Our engine as lm-eval sees it. Chats reach the engine as messages: in between they travel as JSON text.
+
+    An item that has `messages` is a chat of several turns, which a task's one text cannot say: these are sent instead.
+    """
 
     CHAT = "\x00chat:"
     tokenizer_name = "posttrain"
 
-    def __init__(self, engine: Engine, benchmark: Benchmark, ids: Sequence[str]) -> None:
+    def __init__(self, engine: Engine, benchmark: Benchmark, items: Sequence[Item]) -> None:
         super().__init__()
-        self.engine, self.benchmark, self.ids = engine, benchmark, ids
+        self.engine, self.benchmark, self.items = engine, benchmark, items
         self.completions: dict[int, Completion] = {}  # by lm-eval's document number
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
@@ -98,10 +101,10 @@ class EngineLM(LM):
         return [completions[0].text for completions in answers]
 
     def _request(self, context: str, settings: dict[str, Any], number: int | None = None) -> Request:
-        until = settings["until"]
-        form: dict[str, Any] = (
-            {"messages": json.loads(context[len(self.CHAT) :])} if context.startswith(self.CHAT) else {"text": context}
-        )
+        until, item = settings["until"], self.items[number] if number is not None else {}
+        form: dict[str, Any] = {"text": context}
+        if context.startswith(self.CHAT):
+            form = {"messages": item.get("messages") or json.loads(context[len(self.CHAT) :])}
         return Request(
             **form,
             until=(until,) if isinstance(until, str) else tuple(until),
@@ -109,7 +112,7 @@ class EngineLM(LM):
             temperature=settings.get("temperature", 0.0) if settings.get("do_sample") else 0.0,
             top_p=settings.get("top_p", 1.0),
             benchmark=self.benchmark.name,
-            item=self.ids[number] if number is not None else "",
+            item=str(item.get("id", "")),
             index=number if number is not None else -1,
         )
 
