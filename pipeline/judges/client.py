@@ -160,7 +160,7 @@ def _asked(address: Address, library: Any, request: Callable[[], Reply]) -> Repl
 
 def _raise_status(address: Address, error: Any) -> None:
     status, said = error.status_code, _said(address, error)
-    out_of_money = "insufficient_quota" in said or "credit balance" in said
+    out_of_money = getattr(error, "code", None) == "insufficient_quota" or "credit balance" in said
     if (status in (408, 409, 429) or status >= 500) and not out_of_money:
         raise Busy(f"HTTP {status} ({said})", _wait_seconds(error)) from None
     hint = {
