@@ -26,11 +26,15 @@ MakeItem = Callable[[dict[str, Any], int, int], Item]
 
 
 class KeyFile(Strict):
-    """A second file of the same data set that holds the answers, joined by the column `join`."""
+    """A second file of the same data set that holds the answers, joined by the column `join`.
+
+    `hint` says where it is to be had, if not there.
+    """
 
     data_file: str
     copy_file: str
     join: str = "id"
+    hint: str = ""
 
 
 class ItemSet(HubSet):
@@ -41,7 +45,7 @@ class ItemSet(HubSet):
 
     def answers(self) -> HubSet | None:
         """The data set of the answers."""
-        return self.model_copy(update=self.key.model_dump(exclude={"join"})) if self.key else None
+        return self.model_copy(update=self.key.model_dump(exclude={"join", "hint"})) if self.key else None
 
 
 class SplitOf(Strict):
@@ -118,7 +122,7 @@ def _items(who: str, folder: str, name: str, spec: str, seed: int, copies: tuple
     make: MakeItem = made_by.item
     rows = [row for row in hub_rows(f"benchmark '{who}'", wanted) if getattr(made_by, "belongs", _any)(row)]
     if wanted.key is not None:
-        rows = _with_answers(who, rows, wanted, wanted.key.join)
+        rows = _with_answers(who, rows, wanted, wanted.key)
     return tuple({**make(row, number, seed), "set": name} for number, row in enumerate(rows))
 
 
@@ -126,11 +130,14 @@ def _any(row: dict[str, Any]) -> bool:
     return True
 
 
-def _with_answers(who: str, rows: list[dict[str, Any]], wanted: ItemSet, on: str) -> list[dict[str, Any]]:
+def _with_answers(who: str, rows: list[dict[str, Any]], wanted: ItemSet, key: KeyFile) -> list[dict[str, Any]]:
     """The rows with the columns of their answers."""
-    key = wanted.answers()
-    assert key is not None
-    answers = {row[on]: row for row in hub_rows(f"benchmark '{who}'", key)}
+    where, on = wanted.answers(), key.join
+    assert where is not None
+    try:
+        answers = {row[on]: row for row in hub_rows(f"benchmark '{who}'", where)}
+    except DataError as error:
+        raise DataError(f"{error}{'; ' if key.hint else ''}{key.hint}") from None
     missing = [str(row[on]) for row in rows if row[on] not in answers]
     if missing:
         raise DataError(f"benchmark '{who}': no answers to {', '.join(missing[:3])} in {key.data_file}")

@@ -50,7 +50,8 @@ def _cut(text: str, codes: Codes, period: int, most: int) -> str:
         piece = text[begin : begin + period]
         if end - begin < least or (period > 1 and piece == piece[0] * period):
             continue
-        rest = (end - begin) % period  # of a last repetition that is not whole
+        # a last repetition that is not whole is left, unless the text breaks off in it
+        rest = (end - begin) % period if end + period < len(text) else 0
         pieces.append(text[done : begin + period * most])
         done = end + period - rest
     return "".join([*pieces, text[done:]])

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.judges.ask import Question
+from pipeline.judges.shown import shown
 
 MARK = re.compile(r"\[\[\s*(A\s*(?:>>|>|=|<<|<)\s*B|B\s*(?:>>|>|=|<<|<)\s*A)\s*\]\]", re.IGNORECASE)
 STRONG = 3  # games that a strong verdict counts as
@@ -66,8 +67,11 @@ class Game:
 
 
 def questions(request: str, baseline: str, answer: str) -> list[Question]:
-    """The comparison in both orders, the baseline first in the first; none where the answers are the same text."""
-    if answer == baseline:
+    """The comparison in both orders, the baseline first in the first; none where the answers are the same text.
+
+    `answer` is as the judge will see it, the baseline's as it was published.
+    """
+    if answer in (baseline, shown(baseline)):
         return []
     return [Question(_prompt(request, *pair), SYSTEM) for pair in ((baseline, answer), (answer, baseline))]
 

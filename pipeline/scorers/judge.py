@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from pipeline.answers.reasoning import spoken
-from pipeline.answers.repetition import cut_repetitions
 from pipeline.errors import JudgeError
 from pipeline.judges.ask import Asker, Question, Ruling
 from pipeline.judges.prices import price
+from pipeline.judges.shown import shown
 from pipeline.judges.tasks import JudgedTask
 from pipeline.scorers import harness
 from pipeline.types import Benchmark, Engine, Judge
@@ -39,7 +38,7 @@ def score(
     """
     asker, task = Asker(judge, f"benchmark '{benchmark.name}'"), JudgedTask(benchmark)
     answered = harness.score(engine, benchmark, items, few_shot, shots)
-    asked = [task.questions(item, clean(row["response"])) for item, row in zip(items, answered, strict=True)]
+    asked = [task.questions(item, shown(row["response"])) for item, row in zip(items, answered, strict=True)]
     flat = [question for some in asked for question in some]
     asker.tell(flat, task.output_tokens, benchmark.name)
     rulings = asker.rule(flat, task.read)
@@ -50,11 +49,6 @@ def score(
         row | _judged(task, item, rulings[end - len(some) : end], str(asker.client.address), is_priced)
         for row, item, some, end in zip(answered, items, asked, ends, strict=True)
     ]
-
-
-def clean(response: str) -> str:
-    """What a judge gets to see: without think blocks, repetitions cut to five, as PostTrainBench does."""
-    return cut_repetitions(spoken(response).strip())
 
 
 def _judged(task: JudgedTask, item: Item, rulings: Sequence[Ruling], judge: str, is_priced: bool) -> Item:

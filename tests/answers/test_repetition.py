@@ -16,7 +16,9 @@ from pipeline.answers.repetition import cut_repetitions
     [
         ("ha " * 50, "ha " * 5),
         ("So: " + "ab" * 6 + ".", "So: " + "ab" * 5 + "."),
-        ("line one\nline two\n" * 9 + "line o", "line one\nline two\n" * 5 + "line o"),
+        ("line one\nline two\n" * 9 + "line o", "line one\nline two\n" * 5),
+        ("ha ha ha ha ha ha ha ha hat", "ha ha ha ha ha hat"),
+        (" ".join(["ha"] * 9), "ha " * 5),
         ("x" * 100, "x" * 5),
         ("好的" * 30, "好的" * 5),
         ("ha " * 5, "ha " * 5),
