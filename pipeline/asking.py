@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from pipeline import benchmarks, catalogue, chat, machine, models, opening, plugins, protocols, published
+from pipeline import benchmarks, catalogue, chat, judging, machine, models, opening, plugins, protocols, published
 from pipeline.dressing import AUTO, named, with_family
 from pipeline.errors import InputError
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
-from pipeline.types import Budget, Recipe, Record
+from pipeline.types import Budget, ItemsKey, Judge, Recipe, Record
 
 WORTH_TELLING_SECONDS = 0.1
 Resolve = Callable[[str, int], Path]  # (model name, lab seed) -> its folder
@@ -31,6 +31,7 @@ class Asked(Record):
     agent: str | None = "asha"  # None: driven by steps
     seed: int = 0
     lab_seed: int = 0
+    judge: Judge | None = None  # of a judged benchmark
     recipe: str | None = None  # None: the benchmark's own
     executor: str = "local"
     slots: int = 1
@@ -44,6 +45,7 @@ def check(asked: Asked) -> Recipe:
     Raises InputError naming the first thing that is wrong.
     """
     benchmark = protocols.benchmark(asked.benchmark, asked.protocol)
+    judging.judged([benchmark], asked.judge)
     for model in (asked.model, asked.instruct):
         if model is not None:
             models.check(model)
@@ -70,6 +72,8 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
     recipe = check(asked)
     instruct = asked.instruct or models.sibling(asked.model)
     is_needed = instruct is not None and asked.anchors == "measured"  # a published score needs no weights
+    benchmark, key = protocols.benchmark(asked.benchmark, asked.protocol), ItemsKey(lab_seed=asked.lab_seed)
+    judge = judging.plan(asked.judge, benchmark, key) if asked.judge else None
     before: dict[str, float] = {}
     with _timed(before, "measuring the machine"):
         machine.cached()
@@ -86,6 +90,7 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
         instruct_path=str(found["instruct"]) if "instruct" in found else None,
         family=asked.family,
         benchmark=asked.benchmark,
+        judge=judge,
         agent=asked.agent,
         seed=asked.seed,
         lab_seed=asked.lab_seed,
@@ -97,7 +102,7 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
         anchors=asked.anchors,
         before=before,
     )
-    sources = opening.sources(request, protocols.benchmark(asked.benchmark, asked.protocol))
+    sources = opening.sources(request, benchmark)
     return request.model_copy(update={"prior": prior_changes(recipe, search_space(recipe, sources))})
 
 

@@ -17,6 +17,10 @@ class TrainError(PosttrainError):
     """Training went wrong in a way that is a result (NaN loss, out of memory): recorded as the trial's error."""
 
 
+class JudgeError(PosttrainError):
+    """A judge gave no verdict, or none is affordable: there is no score. The verdicts that it gave are kept."""
+
+
 class LedgerError(PosttrainError):
     """The ledger is damaged or its chain is broken."""
 

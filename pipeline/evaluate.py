@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -12,14 +11,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline import benchmarks, decoding, plugins, protocols, sandbox
+from pipeline import benchmarks, decoding, plugins, protocols, sandbox, totals
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob
+from pipeline.judges.client import check as check_judge
+from pipeline.judges.tasks import JUDGED
 from pipeline.paths import read_json, write_json, write_jsonl
 from pipeline.repeats import answers_of, passes, within
-from pipeline.types import Benchmark, Cost, ItemsKey, Record, Score
+from pipeline.types import Benchmark, Cost, ItemsKey, Judge, Record, Score
 
 Item = dict[str, Any]
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 ENOUGH_STOPS = 0.95  # share of answers that must end by themselves
 
 
@@ -31,6 +31,11 @@ class Evaluation:
     items: list[Item]
     seconds: float
     unused: frozenset[int] | None = None  # of an engine on a file of answers: the rows that no item asked for
+
+    @property
+    def dollars(self) -> float:
+        """What a judge cost, as far as its price is known."""
+        return float(sum(item.get("dollars") or 0.0 for item in self.items))
 
 
 class Evaluated(Record):
@@ -48,11 +53,12 @@ def evaluate(
     few_shot: int = 0,
     key: ItemsKey | None = None,
     engine: str = "hf",
-    scorer: str = "harness",
+    scorer: str | None = None,
+    judge: Judge | None = None,
     configured_as: str | Path | None = None,
     **options: Any,
 ) -> Evaluation:
-    """Score the model in `model_path` on `items`; `options` go to the engine.
+    """Score the model in `model_path` on `items`, with the benchmark's scorer or another; `options` go to the engine.
 
     Answers are drawn as the benchmark says, or, with `configured_as`, as the generation_config.json of the model in
     that folder says. `few_shot` uses the benchmark's raw text form after so many examples, drawn by `key`. Raises
@@ -60,6 +66,10 @@ def evaluate(
     """
     if benchmark.runs_code:
         sandbox.how()  # better refused before anything is generated
+    scorer = scorer or benchmark.scorer
+    judged: dict[str, Any] = {"judge": judge} if scorer == JUDGED else {}
+    if judged:
+        check_judge(judge, f"benchmark '{benchmark.name}'")
     begun = time.perf_counter()
     shots = benchmarks.items(benchmark, "fewshot", key or ItemsKey()) if few_shot else []
     wanted = (few_shot and benchmark.few_shot_decoding) or benchmark.decoding
@@ -70,7 +80,7 @@ def evaluate(
         wanted = decoding.settled(wanted, model_path)
     opened = plugins.entry("engines", engine)(str(model_path), **options)
     drawn = benchmark.model_copy(update={"decoding": wanted})
-    results = plugins.entry("scorers", scorer)(opened, drawn, items, few_shot, shots)
+    results = plugins.entry("scorers", scorer)(opened, drawn, items, few_shot, shots, **judged)
     score = summarise(benchmark, results, role, few_shot)
     known = None if options.get("file") else wanted
     score = score.model_copy(update={"decoding": known})
@@ -79,36 +89,34 @@ def evaluate(
 
 def by_reading(found: Evaluation) -> list[Score]:
     """The score by strict extraction, and the lenient one beside it with a standard error of its own."""
-    score, lenient = found.score, np.array([item["lenient"] for item in found.items], float)
-    read = {"metric": f"{score.metric}, lenient", "value": float(lenient.mean()), "stderr": _stderr(lenient)}
-    strict_only = {"stderr_within": None, "pass_at_k": None}
+    score, rows = found.score, _leniently(found.items)
+    read = {"metric": f"{score.metric}, lenient", "value": score.lenient}
+    of_lenient = {"stderr": totals.stderr(rows) if rows else None, "stderr_within": None, "pass_at_k": None}
     return [
         score.model_copy(update={"metric": f"{score.metric}, strict"}),
-        score.model_copy(update=read | strict_only),
+        score.model_copy(update=read | of_lenient),
     ]
 
 
+def _leniently(results: Sequence[Item]) -> list[Item]:
+    return [{**result, "strict": result["lenient"]} for result in results]
+
+
 def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["search", "final"], few_shot: int) -> Score:
-    """The score that per-item results amount to; the standard error is the mean's over items (see `repeats`)."""
-    strict = np.array([result["strict"] for result in results], float)
+    """The score that per-item results amount to (see `totals`); several answers to an item are one (see `repeats`)."""
     return Score(
         benchmark=benchmark.name,
         metric=benchmark.metric,
-        value=float(strict.mean()),
-        stderr=_stderr(strict),
-        n=len(strict),
+        value=totals.value(results),
+        stderr=totals.stderr(results),
+        n=len(results),
         role=role,
-        lenient=float(np.mean([result["lenient"] for result in results])),
+        lenient=totals.value([{**result, "strict": result["lenient"]} for result in results]),
         stops=_stops(results, few_shot),
         repeats=min(len(answers_of(result)) for result in results),
         stderr_within=within(results),
         pass_at_k=passes(results),
     )
-
-
-def _stderr(values: Floats) -> float:
-    """The standard error of the mean."""
-    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def _stops(results: Sequence[Item], few_shot: int) -> float | None:
@@ -144,9 +152,18 @@ def main(folder: str | Path) -> None:
     benchmark = protocols.benchmark(job.benchmark, job.protocol)
     items = benchmarks.items(benchmark, job.role, job.key, job.limit)
     found = evaluate(
-        job.model_path, benchmark, items, job.role, job.few_shot, job.key, job.engine, job.scorer, job.configured_as
+        job.model_path,
+        benchmark,
+        items,
+        job.role,
+        job.few_shot,
+        job.key,
+        job.engine,
+        job.scorer,
+        job.judge,
+        job.configured_as,
     )
     mode = 0o600 if job.role == "final" else 0o666
     write_jsonl(folder / ITEMS, found.items, mode)
-    cost = Cost(seconds=time.perf_counter() - begun, eval_seconds=found.seconds)
+    cost = Cost(seconds=time.perf_counter() - begun, eval_seconds=found.seconds, dollars=found.dollars)
     write_json(folder / OUTCOME, Evaluated(score=found.score, cost=cost), mode)

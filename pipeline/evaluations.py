@@ -12,6 +12,7 @@ from pipeline.errors import PosttrainError
 from pipeline.evaluate import Evaluated
 from pipeline.flight import last_line
 from pipeline.jobs import JOB, OUTCOME, EvaluateJob
+from pipeline.judging import judge_for
 from pipeline.paths import read_json, write_json
 from pipeline.types import Cost, Finished, ItemsKey, Job, Outcome, Score, Trial
 
@@ -159,6 +160,7 @@ def _job(session: Session, name: str, model: Model, folder: Path, role: Role, ke
         key=key,
         few_shot=model.few_shot,
         configured_as=model.configured_as,
+        judge=judge_for(request.judge, session.folder, role),
         limit=request.search_limit if role == "search" else request.final_limit,
     )
     write_json(folder / JOB, job, mode=0o600)  # it may hold the salt

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import decoding, export, published, report
+from pipeline import decoding, export, published, report, totals
 from pipeline.errors import InputError, PosttrainError
 from pipeline.evaluations import Model, anchors, measure_anchors, run_jobs, score_models, take_kept
 from pipeline.keeping import stops
@@ -74,9 +74,9 @@ def _weights(session: Session, trial_id: str) -> Path:
 
 
 def search_items(run: Path, trial_id: str) -> dict[str, float]:
-    """A trial's strict search scores by item; empty if they cannot be read."""
+    """A trial's search scores by item (`totals.shares`); empty if they cannot be read."""
     try:
-        return {str(row["id"]): float(row["strict"]) for row in read_jsonl(run / "trials" / trial_id / "items.jsonl")}
+        return totals.by_item(read_jsonl(run / "trials" / trial_id / "items.jsonl"))
     except (OSError, InputError, KeyError, TypeError, ValueError):
         return {}
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import InputError
 from pipeline.jobs import JOB, OUTCOME, TrialJob
+from pipeline.judging import judge_for
 from pipeline.paths import read_json, write_json
 from pipeline.training import CHECKPOINT, PROGRESS
 from pipeline.types import Cost, Finished, Job, Outcome, Trial, TrialState
@@ -50,6 +51,7 @@ def prepare(session: Session, trial: Trial, started_at: float, train_seconds: fl
         limit_seconds=train_seconds,
         proposed_at=started_at,
         search_limit=request.search_limit,
+        judge=judge_for(request.judge, session.folder, "search"),
         guards=tuple(name for name, guard in session.guards.items() if hasattr(guard, "on_source")),
     )
     folder.mkdir(parents=True)

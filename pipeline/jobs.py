@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.types import ItemsKey, Recipe, Record
+from pipeline.types import ItemsKey, Judge, Recipe, Record
 
 JOB = "job.json"
 OUTCOME = "outcome.json"
@@ -29,6 +29,7 @@ class TrialJob(Record):
     proposed_at: float = 0.0  # Unix time
     search_limit: int | None = None  # items to score; None for all
     guards: tuple[str, ...] = ("contamination",)  # asked about every source before it is trained on
+    judge: Judge | None = None  # of a judged benchmark
 
 
 class EvaluateJob(Record):
@@ -45,5 +46,6 @@ class EvaluateJob(Record):
     few_shot: int = 0
     limit: int | None = None
     engine: str = "hf"
-    scorer: str = "harness"
+    scorer: str | None = None  # None: the benchmark's
+    judge: Judge | None = None
     configured_as: str | None = None  # a model whose generation_config.json says how to decode, for this one

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pipeline import __version__, protocols, recipe
 from pipeline.decoding import describe
 from pipeline.errors import InputError
+from pipeline.judging import JudgePlan
 from pipeline.paths import digest, read_json
 from pipeline.types import Benchmark, Budget, ItemsKey, Record, Trial
 from pipeline.types import Recipe as RecipeNoun
@@ -30,6 +31,7 @@ class RunRequest(Record):
     instruct_path: str | None = None
     family: str | None = None
     benchmark: str  # a name in evals/ or a folder
+    judge: JudgePlan | None = None  # of a judged benchmark
     agent: str | None = None  # None: driven by steps, so its clock runs from opening to finish
     seed: int = 0
     lab_seed: int = 0

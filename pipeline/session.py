@@ -11,12 +11,14 @@ from pipeline.admission import admit, load_guards
 from pipeline.clock import Clock, wall
 from pipeline.cores import cores
 from pipeline.errors import InputError
+from pipeline.judges.client import check
+from pipeline.judging import dollars_left
 from pipeline.ledger import Ledger, pending
 from pipeline.lock import Lock
 from pipeline.machine import known
 from pipeline.recipe import search_space
 from pipeline.request import News, RunRequest, read_run
-from pipeline.types import Brief, Budget, Executor, Outcome, Proposal, Trial
+from pipeline.types import Brief, Budget, Executor, Judge, Outcome, Proposal, Trial
 
 TICK_SECONDS = 0.5  # how often a waiting session looks at its clock and tells of progress
 
@@ -66,7 +68,9 @@ class Session:
         now: Callable[[], float] = wall,
     ) -> Self:
         """Take over a run that nobody owns; `extra` (seconds, or a Budget) is added to what it may spend."""
-        read_run(Path(folder))
+        request, _ = read_run(Path(folder))
+        if request.judge:
+            check(Judge(name=request.judge.name))  # its key may be missing today
         session = cls._owning(Path(folder), Lock(Path(folder)), executor, now)
         if extra is not None:
             more = extra if isinstance(extra, Budget) else Budget(seconds=extra)
@@ -149,11 +153,11 @@ class Session:
         """What is left to spend. Pending trials count as spent; rejected and abandoned ones do not count."""
         budget, tried = self.budget(), [trial for trial in self.ledger.history() if trial.kind == "recipe"]
         counted = sum(trial.state not in ("rejected", "abandoned") for trial in tried)
-        dollars = sum(trial.outcome.cost.dollars for trial in tried if trial.outcome)
+        dollars = self._dollars_left(budget, tried)
         return Budget(
             seconds=None if budget.seconds is None else max(0.0, budget.seconds - self.clock.used()),
             trials=None if budget.trials is None else max(0, budget.trials - counted),
-            dollars=None if budget.dollars is None else max(0.0, budget.dollars - dollars),
+            dollars=dollars,
         )
 
     def has_room(self) -> bool:
@@ -236,6 +240,13 @@ class Session:
         """Tell whoever watches."""
         left = self.remaining().seconds
         self.on_event(News(what=what, text=text, trial=trial, progress=progress, seconds_left=left))
+
+    def _dollars_left(self, budget: Budget, tried: list[Trial]) -> float | None:
+        """What trials may still spend, on a judge above all."""
+        if self.request.judge and self.request.judge.budget is not None:
+            return dollars_left(self.request.judge, self.folder)
+        spent = sum(trial.outcome.cost.dollars for trial in tried if trial.outcome)
+        return None if budget.dollars is None else max(0.0, budget.dollars - spent)
 
     def _train_seconds(self) -> float | None:
         """Seconds that a trial started now may train: 0 if that is not worth it, None without a time budget."""

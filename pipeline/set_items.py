@@ -1,8 +1,8 @@
 """Items of a benchmark that come from data sets: which rows are search, final and few-shot items, and what they ask.
 
 `utils.py` beside the benchmark's task makes an item of a row: `item(row, number, seed)` returns at least `id`,
-`question` and `answer`. Search and final items are disjoint: they come from different sets, or a hash of the
-question puts it on one side.
+`question` and `answer`; `belongs(row)`, if there is one, says which rows are the benchmark's. Search and final items
+are disjoint: they come from different sets, or a hash of the question puts it on one side.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ MakeItem = Callable[[dict[str, Any], int, int], Item]
 
 
 class KeyFile(Strict):
-    """A second file of the same data set that holds the answers, joined by the column `id`."""
+    """A second file of the same data set that holds the answers, joined by the column `join`.
+
+    `hint` says where it is to be had, if not there.
+    """
 
     data_file: str
     copy_file: str
+    join: str = "id"
+    hint: str = ""
 
 
 class ItemSet(HubSet):
@@ -40,7 +45,7 @@ class ItemSet(HubSet):
 
     def answers(self) -> HubSet | None:
         """The data set of the answers."""
-        return self.model_copy(update=self.key.model_dump()) if self.key else None
+        return self.model_copy(update=self.key.model_dump(exclude={"join", "hint"})) if self.key else None
 
 
 class SplitOf(Strict):
@@ -121,14 +126,11 @@ def _copies(wanted: ItemSet) -> tuple[str, ...]:
 @lru_cache(maxsize=32)
 def _items(who: str, folder: str, name: str, spec: str, seed: int, copies: tuple[str, ...]) -> tuple[Item, ...]:
     wanted = ItemSet.model_validate_json(spec)
-    rows = hub_rows(f"benchmark '{who}'", wanted)
-    if (key := wanted.answers()) is not None:
-        answers = {row["id"]: row for row in hub_rows(f"benchmark '{who}'", key)}
-        missing = [str(row["id"]) for row in rows if row["id"] not in answers]
-        if missing:
-            raise DataError(f"benchmark '{who}': no answers to {', '.join(missing[:3])} in {key.data_file}")
-        rows = [{**answers[row["id"]], **row} for row in rows]
-    make: MakeItem = utils(folder).item
+    made_by = utils(folder)
+    make: MakeItem = made_by.item
+    rows = [row for row in hub_rows(f"benchmark '{who}'", wanted) if getattr(made_by, "belongs", _any)(row)]
+    if wanted.key is not None:
+        rows = _with_answers(who, rows, wanted, wanted.key)
     return tuple({**_made(make, row, number, seed, f"benchmark '{who}': {name}"), "set": name}
                  for number, row in enumerate(rows))  # fmt: skip
 
@@ -139,6 +141,24 @@ def _made(make: MakeItem, row: dict[str, Any], number: int, seed: int, where: st
     except (KeyError, TypeError, ValueError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise DataError(f"{where}, row {number + 1}: of another form ({why}): correct the copy, or remove it") from None
+
+
+def _any(row: dict[str, Any]) -> bool:
+    return True
+
+
+def _with_answers(who: str, rows: list[dict[str, Any]], wanted: ItemSet, key: KeyFile) -> list[dict[str, Any]]:
+    """The rows with the columns of their answers."""
+    where, on = wanted.answers(), key.join
+    assert where is not None
+    try:
+        answers = {row[on]: row for row in hub_rows(f"benchmark '{who}'", where)}
+    except DataError as error:
+        raise DataError(f"{error}{'; ' if key.hint else ''}{key.hint}") from None
+    missing = [str(row[on]) for row in rows if row[on] not in answers]
+    if missing:
+        raise DataError(f"benchmark '{who}': no answers to {', '.join(missing[:3])} in {key.data_file}")
+    return [{**answers[row[on]], **row} for row in rows]
 
 
 @lru_cache(maxsize=32)

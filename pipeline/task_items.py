@@ -6,6 +6,7 @@ B`) the benchmark's search items of lab seed 0 are used; `--metadata` may ask fo
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pipeline.types import ItemsKey
@@ -20,6 +21,11 @@ class Documents(list[Item]):
     def features(self) -> dict[str, None]:
         """The names of the first item's fields."""
         return dict.fromkeys(self[0]) if self else {}
+
+
+def unjudged() -> dict[str, float]:
+    """What a judged task's `process_results` gives: NaN. lm-eval alone has no judge; `pipeline.scorers.judge` has."""
+    return {"strict": math.nan, "lenient": math.nan}
 
 
 def splits(

@@ -71,7 +71,7 @@ class TrialRun:
 
     def _score(self, model_path: str, benchmark: Benchmark) -> None:
         items = benchmarks.items(benchmark, "search", self.job.key, self.job.search_limit)
-        self.evaluation = evaluate(model_path, benchmark, items, "search", key=self.job.key)
+        self.evaluation = evaluate(model_path, benchmark, items, "search", key=self.job.key, judge=self.job.judge)
         write_jsonl(self.folder / ITEMS, self.evaluation.items)
         end = family_of(model_path).end_of_turn
         self.endless = why_not_stopping(self.evaluation.items, benchmark.max_tokens, end)
@@ -109,6 +109,7 @@ class TrialRun:
             eval_seconds=self.evaluation.seconds if self.evaluation else 0.0,
             tokens=self.stages.tokens if self.stages else 0,
             flops=self.stages.flops if self.stages else 0.0,
+            dollars=self.evaluation.dollars if self.evaluation else 0.0,
         )
 
     def _first_step_seconds(self) -> float | None:

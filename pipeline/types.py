@@ -247,6 +247,7 @@ class Benchmark(Strict):
     # The lm-eval task in the YAML beside it; the benchmark's name where none is given. lm-eval takes every YAML with a
     # `task` for one: given here, it would hide the task of that name from `lm_eval --include_path`.
     task: str = ""
+    scorer: str = "harness"  # what makes scores of answers; `judge` asks another model about them
     metric: str  # display name of the strict metric
     kind: str  # the kind of data that belongs to it: maths, calls, facts
     weight: float = Field(gt=0.0)  # PostTrainBench's weight of the (big) benchmark
@@ -260,6 +261,14 @@ class Benchmark(Strict):
     few_shot_decoding: Decoding | None = None  # of the few-shot base, where a protocol has it decoded otherwise
     anchors: PublishedAnchors | None = None
     folder: str = ""
+
+
+class Judge(Strict):
+    """Who judges answers, and what that may cost. Its key comes from the environment and is never written anywhere."""
+
+    name: str  # openai:MODEL, anthropic:MODEL or BASE_URL#MODEL
+    budget: float | None = Field(default=None, gt=0.0)  # US dollars at most
+    purse: str = ""  # a file in which all processes of a run add up what they spend; "" for this process alone
 
 
 class ItemsKey(Strict):

@@ -212,7 +212,7 @@ def test_published_anchors_need_the_base_s_name(run, tmp_path):
 
 def test_measured_anchors_are_the_default_and_said():
     found = {"gsm8k": {role: _evaluation(value) for role, value in (("model", 0.5), ("base", 0.1), ("instruct", 0.9))}}
-    assert evaluating.fraction(found)["anchors"] == "measured"
+    assert evaluated.fraction(found, [benchmarks.load_benchmark("gsm8k")])["anchors"] == "measured"
 
 
 def _evaluation(value):

@@ -9,7 +9,8 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
-from pipeline.commands.scoring import evaluate_all, strict, write_items
+from pipeline.commands.evaluated import judging_facts, judging_text
+from pipeline.commands.scoring import estimate, evaluate_all, strict, write_items
 
 SHOWN = 10  # items on which the two differ, in the table
 
@@ -29,6 +30,8 @@ def compare(
     temperature: options.Temperature = None,
     top_p: options.TopP = None,
     repeats: options.Repeats = None,
+    judge: options.JudgeName = None,
+    judge_budget: options.JudgeBudget = None,
     out: options.ItemsOut = None,
     as_json: options.Json = False,
 ) -> None:
@@ -38,10 +41,12 @@ def compare(
     Example:
       posttrain compare lab/qwen3 lab/qwen3-base --benchmark tiny_gsm8k
     """
-    from pipeline import models, protocols
+    from pipeline import judging, models, protocols
 
     names, wanted = options.benchmarks(benchmark, first, protocol), {"a": first, "b": second}
     shelf = options.decoded(names, protocol, temperature, top_p, repeats)
+    judged_by = options.judge(judge, judge_budget)
+    judging.judged(shelf, judged_by)
     for name in filter(None, (*wanted.values(), base)):
         models.check(name)
     options.plugin("engines", engine, "--engine")
@@ -49,14 +54,17 @@ def compare(
     folder = options.new_folder(out, f"comparison-{Path(first).name}-{Path(second).name}")
     progress = console.Progress()
     with console.stdout_kept_clean():
+        estimate(shelf, judged_by, split, lab_seed, limit, len(wanted), progress.say)
         folders = models.folders(wanted | ({"base": base} if base else {}), lab_seed, progress, family)
         folders.pop("base", None)
         engines = dict.fromkeys(wanted, (engine, chosen))
-        found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress)
+        found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress, judged_by)
         path = write_items(folder, found, private=split == "final")
     rows = [difference(name, by_role["a"], by_role["b"]) for name, by_role in found.items()]
     terms = {"split": split, "protocol": protocols.name_of(protocol)}
     document = {"a": first, "b": second, **terms, "benchmarks": rows, "items": path.absolute()}
+    if judged := judging_facts(found):
+        document["judging"] = judged
     if as_json:
         console.document(document)
     else:
@@ -99,4 +107,5 @@ def as_text(document: dict[str, Any]) -> str:
             if ids:
                 more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
                 lines.append(f"{row['benchmark']}: {better.upper()} is better on {', '.join(ids[:SHOWN])}{more}")
+    lines += map(judging_text, document.get("judging", []))
     return "\n".join([*lines, f"per-item results: {document['items']}"])

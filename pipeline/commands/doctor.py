@@ -20,6 +20,7 @@ UNTESTED = (
     "real weights: the three families' architecture classes are exercised at 0.2 M parameters only",
     "bfcl's data file (exec_simple): its rule ran on rows of its form and on simple_python's functions",
     "macOS (jobs are spawned there instead of forked) and Windows",
+    "OpenAI's and Anthropic's own servers: judges have been asked on this machine only, with a script behind them",
     "several hosts, and file systems without locks (some NFS mounts)",
 )
 

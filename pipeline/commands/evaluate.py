@@ -11,7 +11,7 @@ import typer
 from pipeline import console
 from pipeline.commands import options, terms
 from pipeline.commands.evaluated import as_text, ignored_answers, summary
-from pipeline.commands.scoring import Found, evaluate_all, write_items
+from pipeline.commands.scoring import Found, estimate, evaluate_all, write_items
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def evaluate(
     temperature: options.Temperature = None,
     top_p: options.TopP = None,
     repeats: options.Repeats = None,
+    judge: options.JudgeName = None,
+    judge_budget: options.JudgeBudget = None,
     allow_unsafe_code: Annotated[bool, typer.Option(help="Run model-written code even without a sandbox.")] = False,
     out: options.ItemsOut = None,
     as_json: options.Json = False,
@@ -53,12 +55,14 @@ def evaluate(
       posttrain evaluate lab/qwen3 --benchmark tiny_gsm8k --limit 100 --repeats 5
       posttrain evaluate ./mine --benchmark gsm8k --split final --base Qwen/Qwen3-1.7B-Base --anchors published
     """
-    from pipeline import chat, models
+    from pipeline import chat, judging, models
     from pipeline.sandbox.guests import ALLOW
 
     if allow_unsafe_code:
         os.environ[ALLOW] = "1"
     shelf = options.decoded(options.benchmarks(benchmark, model, protocol), protocol, temperature, top_p, repeats)
+    judged_by = options.judge(judge, judge_budget)
+    judging.judged(shelf, judged_by)
     published = published_anchors(shelf, base, instruct) if anchors == "published" else {}
     is_adapter = chat.named_base(Path(model).expanduser()) is not None
     if not published and (base is None) != (instruct is None) and not (base and is_adapter):
@@ -76,6 +80,7 @@ def evaluate(
     folder = options.new_folder(out, f"evaluation-{Path(model).name}")
     progress = console.Progress()
     with console.stdout_kept_clean():
+        estimate(shelf, judged_by, split, lab_seed, limit, len(wanted), progress.say)
         labels = {role: Path(name) for role, name in wanted.items() if role in looked_up}
         here = {role: name for role, name in wanted.items() if role not in looked_up}
         folders = labels | resolved(here, lab_seed, progress, family, shelf)
@@ -84,7 +89,7 @@ def evaluate(
         recorded = (engine, {"file": file, "all_samples": repeats is None})
         engines = {role: recorded if role in looked_up else plain for role in folders}
         apart = None if looked_up else terms.configured_as(folders)
-        found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress, apart)
+        found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress, judged_by, apart)
         path = write_items(folder, found, private=split == "final")
     if ignored := ignored_answers(found):
         progress.say(f"{ignored} recorded answers ignored: they are of another split or benchmark, or beyond --limit")

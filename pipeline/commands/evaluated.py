@@ -24,10 +24,40 @@ def summary(model: str, found: Found, path: Path, shelf: list[Benchmark]) -> dic
     document: dict[str, Any] = {"model": model, "scores": scores("model"), "items": path.absolute()}
     if (ignored := ignored_answers(found)) is not None:
         document["ignored_answers"] = ignored
+    if judged := judging_facts(found):
+        document["judging"] = judged
     if all("instruct" in by_role for by_role in found.values()):
         roles = [role for role in LABELS if all(role in by_role for by_role in found.values())]
         document |= {role: scores(role) for role in roles} | fraction(found, shelf)
     return document
+
+
+def judging_facts(found: Found) -> list[dict[str, Any]]:
+    """What there is to say of each judged score: its interval, who judged, how much was asked and at what price."""
+    from pipeline import totals
+    from pipeline.judges import agreement
+
+    return [
+        {"benchmark": name, "of": role, "interval": totals.interval(scored.items), **facts}
+        for name, by_role in found.items()
+        for role, scored in by_role.items()
+        if (facts := agreement.facts(scored.items))
+    ]
+
+
+def judging_text(facts: dict[str, Any]) -> str:
+    """What there is to say of one judged score, in a line."""
+    from pipeline.judges.purse import money
+
+    parts = [
+        f"{facts['benchmark']}, {facts['of']}: {_interval(facts['interval'])}",
+        f"judged by {facts['judge']}",
+        f"{facts['asked']} verdicts asked for, {facts['kept']} from the cache, {facts['unread']} unreadable",
+        f"{money(facts['dollars'])} spent" if facts["dollars"] is not None else "price unknown",
+    ]
+    if facts.get("position_bias") is not None:
+        parts.append(f"{facts['position_bias']:.0%} of pairs flip with the order of the answers")
+    return ", ".join(parts)
 
 
 def ignored_answers(found: Found) -> int | None:
@@ -87,6 +117,7 @@ def as_text(document: dict[str, Any], found: Found) -> str:
                 f"{label:{width}}  {score.benchmark:16}  {score.value:6.3f} {score.stderr:6.3f}  {lenient:>7}"
                 f"  {stops:>5}  {score.n or '-':>5}  {score.metric}, {whence}"
             )
+    lines += map(judging_text, document.get("judging", []))
     if document.get("fraction"):
         lines.append(f"fraction of the human gain  {_interval(document['fraction'])}")
     elif "fraction" in document:

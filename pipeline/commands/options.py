@@ -12,10 +12,11 @@ import typer
 from pipeline.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from pipeline.types import Benchmark
+    from pipeline.types import Benchmark, Judge
 
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+DOLLARS = re.compile(r"\$?(\d+(?:\.\d+)?)\s*(?:usd|\$|dollars?)?")
 FORMS = "write it as 90s, 15m, 10h or 1h30m"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
@@ -39,6 +40,11 @@ Anchors = Annotated[
     typer.Option("--anchors", help="The fraction's base and instruct: measured here, or as they were published."),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Score the first N items only.")]
+JudgeName = Annotated[
+    str | None,
+    typer.Option("--judge", metavar="J", help="For judged benchmarks: openai:MODEL, anthropic:MODEL, URL#MODEL."),
+]
+JudgeBudget = Annotated[str | None, typer.Option(metavar="USD", help="What the judge may cost at most: 5usd.")]
 ItemsOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for per-item results.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New or empty. Default: a new one in ./runs.")]
 Protocol = Annotated[
@@ -65,6 +71,38 @@ def seconds(text: str, option: str = "--budget") -> float:
     if not total > 0:
         raise InputError(f"{option} '{text}': the budget must be more than 0; {FORMS}")
     return total
+
+
+def dollars(text: str, option: str = "--judge-budget") -> float:
+    """US dollars in an amount such as 5usd, 0.50usd, $5 or 5. Raises InputError for anything else."""
+    found = DOLLARS.fullmatch(text.strip().lower())
+    amount = float(found[1]) if found else 0.0
+    if not amount > 0:
+        raise InputError(f"{option} '{text}': not an amount; write it as 5usd or 0.50usd")
+    return amount
+
+
+def judge(name: str | None, budget: str | None) -> Judge | None:
+    """The judge in `--judge` and `--judge-budget`; its name is checked to be one."""
+    if name is None:
+        if budget is not None:
+            raise InputError(f"--judge-budget {budget}: there is no judge to pay: name one with --judge")
+        return None
+    from pipeline.judges.names import parse
+    from pipeline.types import Judge
+
+    parse(name)
+    return Judge(name=name.strip(), budget=dollars(budget) if budget is not None else None)
+
+
+def judges(names: list[str], judge: Judge | None) -> dict[str, Judge | None]:
+    """The judge of each benchmark that is judged, None for the others. Raises InputError: missing, or not needed."""
+    from pipeline import benchmarks as shelf
+    from pipeline import judging
+
+    loaded = {name: shelf.load_benchmark(name) for name in names}
+    judged = judging.judged(list(loaded.values()), judge)
+    return {name: judge if benchmark in judged else None for name, benchmark in loaded.items()}
 
 
 def added_seconds(text: str) -> float:

@@ -72,6 +72,8 @@ def search(
     anchors: Annotated[
         Literal["measured", "published"] | None, typer.Option("--anchors", help="Of the fraction. Default: measured.")
     ] = None,
+    judge: options.JudgeName = None,
+    judge_budget: options.JudgeBudget = None,
     out: options.Out = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with this run instead.")] = None,
     as_json: options.Json = False,
@@ -86,6 +88,7 @@ def search(
     given: dict[str, Any] = {
         "instruct": instruct, "family": family, "agent": agent, "trials": trials, "seed": seed, "lab_seed": lab_seed,
         "recipe": recipe, "executor": executor, "slots": slots, "protocol": protocol, "anchors": anchors,
+        "judge": options.judge(judge, judge_budget),
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
@@ -95,8 +98,9 @@ def search(
         if not value:
             raise InputError(f"{option} is missing; see `posttrain search --help`, or go on with --resume DIR")
     assert model is not None and benchmark is not None and budget is not None
-    names = options.benchmarks(benchmark, model, protocol or "own")
-    _run_all([_asked(model, each, budget, **given) for each in names], out, as_json)
+    names, paid = options.benchmarks(benchmark, model, protocol or "own"), given.pop("judge", None)
+    judges = options.judges(names, paid)
+    _run_all([_asked(model, each, budget, judge=judges[each], **given) for each in names], out, as_json)
 
 
 def open_run(
@@ -110,6 +114,8 @@ def open_run(
     recipe: options.RecipeFile = None,
     executor: Annotated[str, typer.Option(metavar="E", help="Where trials run.")] = "local",
     protocol: options.Protocol = "own",
+    judge: options.JudgeName = None,
+    judge_budget: options.JudgeBudget = None,
     seed: options.Seed = 0,
     lab_seed: options.LabSeed = 0,
     anchors: options.Anchors = "measured",
@@ -129,7 +135,8 @@ def open_run(
         raise InputError(f"--benchmark {benchmark}: a run has one benchmark; open one run for each")
     asked = _asked(
         model, names[0], budget, trials=trials, agent=None, instruct=instruct, family=family, recipe=recipe,
-        executor=executor, protocol=protocol, seed=seed, lab_seed=lab_seed, anchors=anchors,
+        executor=executor, protocol=protocol, judge=options.judge(judge, judge_budget), seed=seed, lab_seed=lab_seed,
+        anchors=anchors,
     )  # fmt: skip
     asking.check(asked)
     folder, watcher = options.new_folder(out, ""), Watcher()

@@ -9,14 +9,30 @@ from typing import TYPE_CHECKING, Any
 from pipeline.commands import options, terms
 
 if TYPE_CHECKING:
-    from pipeline.types import Benchmark
+    from pipeline.types import Benchmark, Judge
 
 Found = dict[str, dict[str, Any]]  # an `Evaluation` by benchmark and role: model, base, instruct ...
 
 
+def estimate(
+    shelf: list[Benchmark], judge: Judge | None, split: options.Split, lab_seed: int, limit: int | None, models: int,
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Tell about what the judge will cost. Raises InputError if that is more than its budget."""
+    from pipeline import benchmarks, judging
+    from pipeline.types import ItemsKey
+
+    if judge is not None:
+        key, judged = ItemsKey(lab_seed=lab_seed), judging.judged(shelf, judge)
+        judging.tell_estimate(
+            judge, [(each, benchmarks.items(each, split, key, limit)) for each in judged], models, say
+        )
+
+
 def evaluate_all(
     shelf: list[Benchmark], folders: dict[str, Path], split: options.Split, lab_seed: int, limit: int | None,
-    engines: dict[str, tuple[str, dict[str, Any]]], progress: Callable[..., None], configured_as: Path | None = None,
+    engines: dict[str, tuple[str, dict[str, Any]]], progress: Callable[..., None], judge: Judge | None = None,
+    configured_as: Path | None = None,
 ) -> Found:  # fmt: skip
     """An `Evaluation` by benchmark and role; with `configured_as` also the base's under that model's settings."""
     from pipeline import benchmarks, evaluate, machine
@@ -33,13 +49,13 @@ def evaluate_all(
         for role, folder in folders.items():
             progress(f"{benchmark.name}: scoring {role} on {len(items)} {split} items")
             engine, chosen = engines[role]
-            scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine, **chosen)
+            scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine, judge=judge, **chosen)
             found.setdefault(benchmark.name, {})[role] = scored
         if configured_as is not None:
             progress(f"{benchmark.name}: scoring base as {configured_as.name}'s generation_config says")
             found[benchmark.name][terms.AS_CONFIGURED] = evaluate.evaluate(
                 folders["base"], benchmark, items, split, key=key, engine=engines["base"][0],
-                configured_as=configured_as,
+                judge=judge, configured_as=configured_as,
             )  # fmt: skip
     progress("done")
     return found
@@ -61,7 +77,9 @@ def write_items(folder: Path, found: Found, private: bool) -> Path:
 
 
 def strict(evaluation: Any) -> Any:
-    """Strict per-item scores as an array."""
+    """Strict per-item scores as an array: numbers of which the mean is the score."""
     import numpy as np
 
-    return np.array([item["strict"] for item in evaluation.items], float)
+    from pipeline import totals
+
+    return np.array(totals.shares(evaluation.items))

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline import totals
 from pipeline.errors import InputError
 from pipeline.ledger import Ledger
 from pipeline.paths import read_json, read_jsonl
@@ -24,7 +25,7 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Final:
-    """A score on the final split; `items` are strict scores by item id, or None and `problem` says why."""
+    """A score on the final split; `items` are `totals.shares` by item id, or None and `problem` says why."""
 
     score: Score
     items: dict[str, float] | None
@@ -132,7 +133,7 @@ def _final(folder: Path, event: Event) -> Final:
         return Final(score, None, "a published score has none")
     try:
         rows = read_jsonl(folder / str(name)) if name else []
-        items = {str(row["id"]): float(row["strict"]) for row in rows}
+        items = totals.by_item(rows)
     except (OSError, InputError, KeyError, TypeError, ValueError) as error:
         return Final(score, None, f"{name} cannot be read ({type(error).__name__})")
     if not items:

@@ -36,7 +36,7 @@ def score(
         raise InputError(f"benchmark '{benchmark.name}': {few_shot} examples are asked for, {len(shots)} there")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of what is meant to be so here
     task = _load(benchmark, items, few_shot, shots)
-    adapter = EngineLM(engine, benchmark, [str(item["id"]) for item in items])
+    adapter = EngineLM(engine, benchmark, items)
     answers = [_scored(benchmark, task, adapter, few_shot)]
     while len(answers) < max(map(len, adapter.completions.values())):
         adapter.copy = len(answers)
@@ -92,14 +92,17 @@ def _result(benchmark: Benchmark, sample: Item, completion: Completion) -> Item:
 
 
 class EngineLM(LM):
-    """Our engine as lm-eval sees it. Chats reach the engine as messages: in between they travel as JSON text."""
+    """Our engine as lm-eval sees it. Chats reach the engine as messages: in between they travel as JSON text.
+
+    An item that has `messages` is a chat of several turns, which a task's one text cannot say: these are sent instead.
+    """
 
     CHAT = "\x00chat:"
     tokenizer_name = "posttrain"
 
-    def __init__(self, engine: Engine, benchmark: Benchmark, ids: Sequence[str]) -> None:
+    def __init__(self, engine: Engine, benchmark: Benchmark, items: Sequence[Item]) -> None:
         super().__init__()
-        self.engine, self.benchmark, self.ids = engine, benchmark, ids
+        self.engine, self.benchmark, self.items = engine, benchmark, items
         self.completions: dict[int, list[Completion]] = {}  # by lm-eval's document number
         self.copy = 0  # which of an item's answers lm-eval is given
 
@@ -110,10 +113,7 @@ class EngineLM(LM):
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """One answer per request. All are generated when the first ones are asked for, and kept in `completions`."""
         if not self.completions:
-            asked = [
-                self._request(request.args[0], request.args[1], request.doc_id, request.doc.get("tools"))
-                for request in requests
-            ]
+            asked = [self._request(request.args[0], request.args[1], request.doc_id) for request in requests]
             numbers = [number for request in requests if (number := request.doc_id) is not None]
             self.completions = dict(zip(numbers, self.engine.generate(asked), strict=True))
         return [self.answer(request.doc_id or 0).text for request in requests]
@@ -123,20 +123,19 @@ class EngineLM(LM):
         completions = self.completions[number]
         return completions[self.copy if self.copy < len(completions) else 0]
 
-    def _request(
-        self, context: str, settings: dict[str, Any], number: int | None = None, tools: Sequence[Any] | None = None
-    ) -> Request:
-        until = settings["until"]
+    def _request(self, context: str, settings: dict[str, Any], number: int | None = None) -> Request:
+        until, item = settings["until"], self.items[number] if number is not None else {}
         form: dict[str, Any] = {"text": context}
         if context.startswith(self.CHAT):
-            form = {"messages": json.loads(context[len(self.CHAT) :]), "tools": tuple(tools or ())}
+            messages = item.get("messages") or json.loads(context[len(self.CHAT) :])
+            form = {"messages": messages, "tools": tuple(item.get("tools") or ())}
         return Request(
             **form,
             until=(until,) if isinstance(until, str) else tuple(until),
             max_tokens=self.benchmark.max_tokens,
             **self.benchmark.decoding.asked(),
             benchmark=self.benchmark.name,
-            item=self.ids[number] if number is not None else "",
+            item=str(item.get("id", "")),
             index=number if number is not None else -1,
         )
 
