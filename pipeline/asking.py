@@ -8,7 +8,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from pipeline import benchmarks, catalogue, chat, judging, machine, models, opening, plugins, protocols, published
+from pipeline import (
+    benchmarks,
+    catalogue,
+    chat,
+    judging,
+    machine,
+    models,
+    opening,
+    plugins,
+    protocols,
+    published,
+    sandbox,
+)  # fmt: skip
 from pipeline.dressing import AUTO, named, with_family
 from pipeline.errors import InputError
 from pipeline.prior import prior_changes
@@ -46,6 +58,8 @@ def check(asked: Asked) -> Recipe:
     """
     benchmark = protocols.benchmark(asked.benchmark, asked.protocol)
     judging.judged([benchmark], asked.judge)
+    if benchmark.runs_code:
+        sandbox.how()  # before a lab is built, and before the first cell of a matrix runs
     for model in (asked.model, asked.instruct):
         if model is not None:
             models.check(model)
