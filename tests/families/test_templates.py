@@ -51,7 +51,7 @@ def render(
 def test_plain_conversations_render_as_the_real_template_does(family, messages, generation, thinking):
     real = (resources.files("trl") / "chat_templates" / f"{family}.jinja").read_text()
     ours = plugins.load("families", family).FAMILY.chat_template
-    assert render(ours, messages, generation, thinking) == render(real, messages, generation, thinking)
+    assert render(ours, messages, generation, None, thinking) == render(real, messages, generation, None, thinking)
 
 
 @pytest.mark.parametrize("family", ["qwen3", "smollm3"])
