@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import derived, plugins
-from pipeline.chat import ADAPTER, FAMILY_FILE, base_of, family_of, missing_tokens, tokenizer_folder
-from pipeline.errors import InputError
+from pipeline.chat import ADAPTER, FAMILY_FILE, base_of, brings_template, family_of, missing_tokens, tokenizer_folder
+from pipeline.errors import InputError, unknown
 from pipeline.paths import digest, home, read_json, write_json
 from pipeline.types import Family
 
@@ -35,6 +35,9 @@ def with_family(folders: Mapping[str, Path], name: str) -> dict[str, Path]:
 
 def named(name: str) -> Family:
     """The family of that name, or at a dotted path. Raises InputError if there is none."""
+    known = plugins.names("families")
+    if name not in known and not {".", ":"} & set(name):
+        raise unknown("family", name, [AUTO, *known])
     found = plugins.load("families", name)
     family = getattr(found, "FAMILY", found)
     if not isinstance(family, Family):
@@ -58,10 +61,17 @@ def _with_named(folder: Path, family: Family) -> Path:
     if missing:
         raise InputError(f"{folder}: the tokenizer has no {', '.join(missing)}, which the family {family.name} needs")
     try:
-        if family_of(folder) == family:
-            return folder
+        own = family_of(folder)
     except InputError:
-        pass  # its own files tell no family: the named one does
+        own = family  # its own files tell no family: the named one does
+    else:
+        if own == family:
+            return folder
+    if own.end_of_turn != family.end_of_turn and brings_template(folder):
+        raise InputError(
+            f"{folder}: its chat template ends a turn with {own.end_of_turn}, the family {family.name} with "
+            f"{family.end_of_turn}: use --family auto"
+        )
     return dressed(folder, {FAMILY_FILE: family})
 
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.chat import base_of, family_of, mend_generation_config, prepare, tokenizer_folder
+from pipeline.chat import FAMILY_FILE, base_of, family_of, mend_generation_config, prepare, tokenizer_folder
 from pipeline.errors import InputError
+from pipeline.paths import write_json
 from pipeline.types import Family
 
 DTYPES = ("float32", "bfloat16")
@@ -44,16 +45,34 @@ def load_tokenizer(folder: str | Path, family: Family | None = None) -> Any:
 
 
 def load_model(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Any:
-    """The whole model in `folder` (an adapter merged into its base), in evaluation mode."""
+    """The whole model in `folder` (an adapter merged into its base), in evaluation mode.
+
+    Raises InputError if it cannot be loaded, or the adapter does not fit its base.
+    """
     import torch
 
     base = base_of(folder)
     if base is None:
         return _load_whole(folder, dtype, device).eval()
+    return _merged(load_model(base, "float32", device), Path(folder), base).to(getattr(torch, dtype)).eval()
+
+
+def _merged(model: Any, adapter: Path, base: Path) -> Any:
     from peft import PeftModel
 
-    merged = PeftModel.from_pretrained(_load_whole(base, "float32", device), str(folder)).merge_and_unload()
-    return merged.to(getattr(torch, dtype)).eval()
+    try:
+        adapted = PeftModel.from_pretrained(model, str(adapter))
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:  # other shapes, other modules, no such method
+        what = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{adapter}: the adapter does not fit its base {base} ({what}): name another with --base"
+        ) from None
+    if not hasattr(adapted.base_model, "merge_and_unload"):
+        kind = adapted.active_peft_config.peft_type.value
+        raise InputError(
+            f"{adapter}: a {kind} adapter cannot be merged into its base: only LoRA's kind can be scored here"
+        )
+    return adapted.merge_and_unload()
 
 
 def _load_whole(folder: str | Path, dtype: str, device: str) -> Any:
@@ -72,6 +91,16 @@ def save_whole(model: Any, tokenizer: Any, folder: str | Path, family: Family) -
         model.save_pretrained(str(target))
         tokenizer.save_pretrained(str(target))
     mend_generation_config(target, family)
+    if not _tells(target, family):
+        write_json(target / FAMILY_FILE, family)
+
+
+def _tells(folder: Path, family: Family) -> bool:
+    """Whether the folder's own files lead to that family."""
+    try:
+        return family_of(folder) == family
+    except InputError:
+        return False
 
 
 def export(model_path: str | Path, folder: str | Path) -> None:
