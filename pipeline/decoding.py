@@ -69,8 +69,8 @@ def overridden(
     settings = decoding.model_dump()
     if decoding.own and temperature is not None:
         settings = {"repeats": decoding.repeats}
-    elif (repeats or 1) > 1 and temperature is None and decoding == GREEDY:
-        settings = SAMPLED.model_dump()
+    elif (repeats or 1) > 1 and temperature is None and not decoding.own and decoding.temperature == 0.0:
+        settings |= {"temperature": SAMPLED.temperature, "top_p": SAMPLED.top_p}
     given = {"temperature": temperature, "top_p": top_p, "repeats": repeats}
     settings |= {name: value for name, value in given.items() if value is not None}
     try:

@@ -72,19 +72,19 @@ def evaluate(
         check_judge(judge, f"benchmark '{benchmark.name}'")
     begun = time.perf_counter()
     shots = benchmarks.items(benchmark, "fewshot", key or ItemsKey()) if few_shot else []
-    wanted = (few_shot and benchmark.few_shot_decoding) or benchmark.decoding
+    how = (few_shot and benchmark.few_shot_decoding) or benchmark.decoding
+    is_recorded = "file" in options  # answers made elsewhere: the model is only a label
     if configured_as is not None:
         options["further_ends"] = decoding.further_ends(configured_as, model_path)
-        wanted = decoding.of_model(configured_as, wanted.own or "transformers", wanted.repeats).decoding
-    elif not options.get("file"):  # answers made elsewhere were drawn elsewhere: the model is only a label
-        wanted = decoding.settled(wanted, model_path)
+        how = decoding.of_model(configured_as, how.own or "transformers", how.repeats).decoding
+    elif not is_recorded:
+        how = decoding.settled(how, model_path)
     opened = plugins.entry("engines", engine)(str(model_path), **options)
-    drawn = benchmark.model_copy(update={"decoding": wanted})
+    drawn = benchmark.model_copy(update={"decoding": how})
     results = plugins.entry("scorers", scorer)(opened, drawn, items, few_shot, shots, **judged)
     score = summarise(benchmark, results, role, few_shot)
-    known = None if options.get("file") else wanted
-    score = score.model_copy(update={"decoding": known})
-    return Evaluation(score, results, time.perf_counter() - begun, getattr(opened, "unused", None))
+    known = score.model_copy(update={"decoding": None if is_recorded else how})
+    return Evaluation(known, results, time.perf_counter() - begun, getattr(opened, "unused", None))
 
 
 def by_reading(found: Evaluation) -> list[Score]:

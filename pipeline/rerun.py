@@ -58,9 +58,14 @@ def rerun(folder: str | Path, trial: Trial, executor: Executor | None = None) ->
         "folder": place,
         "before": trial.score,
         "again": again,
-        "same": again == trial.score and not changed,
+        "same": _figures(again) == _figures(trial.score) and not changed,
         "changed_items": changed,
     }
+
+
+def _figures(score: Score | None) -> dict[str, Any]:
+    """What a score says of the model; ledgers of earlier versions say nothing of how answers were drawn."""
+    return score.model_dump(exclude={"decoding"}) if score else {}
 
 
 def _job(run: Path, request: RunRequest, trial: Trial) -> TrialJob | EvaluateJob:

@@ -1,12 +1,9 @@
-"""The fraction over several benchmarks and models, lifts, and PostTrainBench's published averages."""
+"""The fraction over several benchmarks and models, and lifts."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import settings
 
 from pipeline.errors import InputError
@@ -23,7 +20,6 @@ from pipeline.gain import (
 )
 from tests.item_scores import answers
 
-ROOT = Path(__file__).parents[1]
 FAST = 500  # resamples where only a property is looked at
 PROPERTY = settings(max_examples=60, deadline=None)
 
@@ -130,23 +126,3 @@ def test_the_lift_over_another_agent_is_paired_by_seed_with_students_t():
     assert found.value == pytest.approx(0.95 / 3)
     assert found.high - found.value == pytest.approx(4.3027 * np.std([0.3, 0.4, 0.25], ddof=1) / 3**0.5, rel=1e-4)
     assert lift([0.9], [0.6]) is None
-
-
-# ---------------------------------------------------------------- PostTrainBench
-
-
-def test_the_published_averages_and_the_fraction_of_the_best_agent_are_recomputed():
-    reference = ROOT.parent / "shared" / "reference" / "posttrainbench.json"
-    if not reference.is_file():
-        pytest.skip("shared/reference/posttrainbench.json does not lie beside this checkout")
-    published = json.loads(reference.read_text())
-    weights = published["weights"]
-    rows = ["human", "opus-4.6", "gemini-3.1-pro", "gpt-5.2", "base-model-fewshot", "base-model"]
-    averages = [weighted_average(published["scores"][row]["values"], weights) for row in rows]
-    assert [round(average, 1) for average in averages] == [51.1, 23.2, 21.6, 21.4, 18.1, 7.5]
-    human, best, _, _, few_shot, base = averages
-    assert round((best - base) / (human - base), 2) == 0.36
-    assert round((few_shot - base) / (human - base), 2) == 0.24
-    assert round((best - few_shot) / (human - few_shot), 2) == 0.15
-    shipped = yaml.safe_load((ROOT / "evals/protocols/posttrainbench-v1.yaml").read_text())
-    assert shipped["weights"] == weights

@@ -37,11 +37,11 @@ def document(
             role: terms.average({"": {name: by[role].score.value for name, by in found.items()}}) for role in roles
         }
         told["benchmarks_missing"] = [name for name in terms.weights if name not in found]
-    rows = [_as_configured(by_role, folders) for by_role in found.values() if AS_CONFIGURED in by_role]
+    rows = [_as_configured(found[each.name], each, folders) for each in shelf if AS_CONFIGURED in found[each.name]]
     return told | ({AS_CONFIGURED: rows} if rows else {})
 
 
-def _as_configured(by_role: dict[str, Any], folders: dict[str, Path]) -> dict[str, Any]:
+def _as_configured(by_role: dict[str, Any], benchmark: Benchmark, folders: dict[str, Path]) -> dict[str, Any]:
     from pipeline import decoding, gain
 
     scored, base = by_role[AS_CONFIGURED], by_role["base"]
@@ -50,7 +50,7 @@ def _as_configured(by_role: dict[str, Any], folders: dict[str, Path]) -> dict[st
         **scored.score.model_dump(),
         "difference_points": gain.gain_points(*items),
         "further_ends": decoding.further_ends(folders["model"], folders["base"]),
-        "not_followed": decoding.of_model(folders["model"], "transformers").not_followed,
+        "not_followed": decoding.of_model(folders["model"], benchmark.decoding.own or "transformers").not_followed,
     }
 
 
