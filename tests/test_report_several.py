@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from pipeline import report
+from pipeline import published, report
+from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
 from pipeline.paths import write_json
 from pipeline.reporting.plain import WIDTH
+from pipeline.types import Verdict
 from tests.made_runs import Made, finished
 
 
@@ -54,6 +56,54 @@ def test_an_empty_matrix_is_a_report_and_a_broken_one_an_error(tmp_path):
     write_json(tmp_path / "matrix.json", {"cells": 3})
     with pytest.raises(InputError, match="cells"):
         report.document(tmp_path)
+
+
+def published_cell(folder, benchmark, flagged=False, **asked):
+    """A run told to compare with what is published of Qwen3-1.7B-Base: its best is right on 425 of 500 items."""
+    model = "Qwen/Qwen3-1.7B-Base"
+    made = Made(folder, model=model, benchmark=benchmark, **{"anchors": "published"} | asked)
+    made.choose("t001")
+    for role, score in published.scores(load_benchmark(benchmark), model).items():
+        made.ledger.append("scored", which=role, score=score)
+    made.final("best")
+    made.note("verdict", 130, verdict=Verdict(guard="bounds", ok=not flagged))
+    return {"folder": folder.name}
+
+
+def test_a_matrix_told_to_use_published_anchors_is_averaged_by_scores(tmp_path):
+    cells = [published_cell(tmp_path / name, name) for name in ("gsm8k", "humaneval")]
+    write_json(tmp_path / "matrix.json", {"cells": cells, "weights": {"gsm8k": 1.0, "humaneval": 1.0}})
+    found = report.document(tmp_path)
+    base, instruct, few = (0.1266 + 0.0793) / 2, (0.8848 + 0.689) / 2, (0.4668 + 0.2524) / 2
+    assert found["missing"] == [] and found["anchors"] == "published" and "raw_fraction" not in found
+    assert found["scores"] == pytest.approx({"base": base, "base_few_shot": few, "instruct": instruct, "best": 0.85})
+    assert found["fraction"]["value"] == pytest.approx((0.85 - base) / (instruct - base))
+    assert found["fraction"]["low"] < found["fraction"]["value"] < found["fraction"]["high"]
+    assert found["fraction_over_few_shot"]["value"] == pytest.approx((0.85 - few) / (instruct - few))
+    text = " ".join(report.to_text(tmp_path).split())
+    assert "Base and instruct are published; harnesses differ" in text and "from standard errors" in text
+
+
+def test_in_such_a_matrix_too_a_flagged_cell_counts_as_its_base_and_an_unfinished_one_is_named(tmp_path):
+    cells = [published_cell(tmp_path / "a", "gsm8k"), published_cell(tmp_path / "b", "humaneval", flagged=True)]
+    Made(tmp_path / "open", model="Qwen/Qwen3-4B-Base", benchmark="gsm8k", anchors="published")
+    write_json(
+        tmp_path / "matrix.json", {"cells": [*cells, {"folder": "open"}], "weights": {"gsm8k": 1, "humaneval": 1}}
+    )
+    found = report.document(tmp_path)
+    assert [row["folder"] for row in found["missing"]] == ["open"]
+    assert found["scores"]["best"] == pytest.approx((0.85 + 0.0793) / 2)
+    assert found["raw_fraction"]["value"] > found["fraction"]["value"]
+
+
+def test_a_matrix_never_mixes_measured_cells_with_published_ones(tmp_path):
+    finished(tmp_path / "measured", model="lab/qwen3-base", benchmark="gsm8k")
+    cells = [{"folder": "measured"}, published_cell(tmp_path / "published", "humaneval")]
+    write_json(tmp_path / "matrix.json", {"cells": cells})
+    found = report.document(tmp_path)
+    (row,) = found["missing"]
+    assert row["folder"] == "published" and "a published score has none" in row["why"]
+    assert found["scores"]["best"] == pytest.approx(0.85) and "anchors" not in found
 
 
 def test_benchmarks_of_a_protocol_have_its_weights(tmp_path):

@@ -72,6 +72,9 @@ def matrix_document(folder: Path, runs: Sequence[Run]) -> dict[str, Any]:
     planned = {str(cell["folder"]): by_folder.get(folder / str(cell["folder"])) for cell in described["cells"]}
     cells = {name: _cell(run) if run else "not started" for name, run in planned.items()}
     whole = [cell for cell in cells.values() if isinstance(cell, gain.Cell)]
+    by_scores = {name: run for name, run in planned.items() if run and _is_published(run)}
+    for name in by_scores if not whole else ():
+        cells.pop(name)  # published scores have no items, so such a matrix is averaged by scores
     weights = _weights(described, runs)
     document = {
         "schema": SCHEMA,
@@ -80,6 +83,8 @@ def matrix_document(folder: Path, runs: Sequence[Run]) -> dict[str, Any]:
         "cells": [{**_shown(run), "folder": name} for name, run in planned.items() if run],
         "missing": [{"folder": name, "why": why} for name, why in cells.items() if isinstance(why, str)],
     }
+    if by_scores and not whole:
+        return document | _score_averages(list(by_scores.values()), weights)
     return document | _averages(whole, weights)
 
 
@@ -145,6 +150,48 @@ def _average(cells: Sequence[gain.Cell], weights: Mapping[str, float], role: str
             return None
         scores.setdefault(cell.model, {})[cell.benchmark] = float(items.mean())
     return gain.weighted_average(scores, weights)
+
+
+def _is_published(run: Run) -> bool:
+    """Whether a finished run was told to compare with published anchors."""
+    finals = [final_of(run.story, role) for role in ("best", "base", "instruct")]
+    return run.story.run.get("anchors") == "published" and all(finals)
+
+
+def _score_averages(runs: Sequence[Run], weights: Mapping[str, float]) -> dict[str, Any]:
+    """The same from scores and their errors, for runs that compare with published anchors."""
+    held = [_score_cell(run, "base", hold=True) for run in runs]
+    result = gain.matrix_fraction_of_scores(held, weights)
+    has_few_shot = all(final_of(run.story, "base_few_shot") for run in runs)
+    few = [_score_cell(run, "base_few_shot", hold=True) for run in runs] if has_few_shot else []
+    over_few_shot = gain.matrix_fraction_of_scores(few, weights, over="few-shot base") if few else None
+    averages = {role: _score_average(cells, weights, column) for role, cells, column in (
+        ("base", held, "base"), ("base_few_shot", few, "base"), ("instruct", held, "instruct"), ("best", held, "best"),
+    )}  # fmt: skip
+    found = {
+        "scores": averages,
+        "fraction": _plain(result.interval),
+        "fraction_why": result.why,
+        "fraction_over_few_shot": _plain(over_few_shot.interval) if over_few_shot else None,
+        "anchors": "published",
+    }
+    raw = gain.matrix_fraction_of_scores([_score_cell(run, "base", hold=False) for run in runs], weights)
+    return found | ({"raw_fraction": _plain(raw.interval)} if any(is_flagged(run.story) for run in runs) else {})
+
+
+def _score_cell(run: Run, floor: str, hold: bool) -> gain.ScoreCell:
+    """A run's scores with their errors; `hold` puts a flagged one at its base."""
+    best = "base" if hold and is_flagged(run.story) else "best"
+    finals = [final_of(run.story, role) for role in (best, floor, "instruct")]
+    pairs = [(final.score.value, final.score.stderr) for final in finals if final]
+    return gain.ScoreCell(*run.name, *pairs)
+
+
+def _score_average(cells: Sequence[gain.ScoreCell], weights: Mapping[str, float], column: str) -> float | None:
+    scores: dict[str, dict[str, float]] = {}
+    for cell in cells:
+        scores.setdefault(cell.model, {})[cell.benchmark] = getattr(cell, column)[0]
+    return gain.weighted_average(scores, weights) if cells else None
 
 
 # ---------------------------------------------------------------- comparison

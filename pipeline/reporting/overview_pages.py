@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.published import DIFFER
 from pipeline.reporting.blocks import Block, Page, Ruler, Table, interval, number, seconds
 from pipeline.reporting.pages import ROWS
 
@@ -62,6 +63,7 @@ def _matrix_warning(document: Mapping[str, Any]) -> str:
         f"FLAGGED, counts as the base: {', '.join(flagged)}" if flagged else "",
         f"Incomplete, averaged without {'; '.join(missing)}" if missing else "",
         f"No fraction: {document['fraction_why']}" if document["fraction"] is None else "",
+        f"Base and instruct are published; {DIFFER}" if document.get("anchors") == "published" else "",
     ]
     return ". ".join(part for part in parts if part)
 
@@ -73,7 +75,8 @@ def _matrix_result(document: Mapping[str, Any]) -> Table:
     ]
     if "raw_fraction" in document:
         rows.insert(1, ("as measured, before the flags", interval(document["raw_fraction"])))
-    return Table("Result", tuple(rows), note="95% intervals, bootstrap over the items of each cell")
+    how = "from standard errors" if document.get("anchors") == "published" else "bootstrap over the items of each cell"
+    return Table("Result", tuple(rows), note=f"95% intervals, {how}")
 
 
 def _grid(
