@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from pipeline import worlds
+from pipeline import plugins, worlds
 from pipeline.errors import InputError, unknown
 from pipeline.paths import share
 from pipeline.set_items import SetItems, split_items, whole_test
@@ -69,6 +69,9 @@ def load_benchmark(name_or_folder: str | Path) -> Benchmark:
         raise InputError(f"{folder / FILE}: name '{benchmark.name}' is not its folder's name: rename one of them")
     benchmark = benchmark.model_copy(update={"task": benchmark.task or benchmark.name})
     found = _items_of(benchmark)
+    scorer = benchmark.scorer
+    if scorer != "harness" and "." not in scorer and scorer not in plugins.names("scorers"):
+        raise InputError(f"{folder / FILE}: scorer: {unknown('scorer', scorer, plugins.names('scorers'))}")
     return _part_of(benchmark, found, part) if part else benchmark
 
 

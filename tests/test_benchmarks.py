@@ -140,6 +140,7 @@ def test_a_folder_of_one_s_own_is_a_benchmark(own):
         ("name: mine", "name: other", "name 'other' is not its folder's name"),
         ("weight: 0.0935882347031865", "weight: 0", "weight: must be greater than 0"),
         ("name: mine", "name: [", "broken YAML"),
+        ("metric:", "scorer: jugde\nmetric:", "scorer: unknown scorer 'jugde': did you mean judge?"),
     ],
 )
 def test_a_wrong_benchmark_file_is_an_error_of_one_line(own, old, new, said):

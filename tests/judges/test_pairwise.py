@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline import totals
 from pipeline.judges import pairwise
+from pipeline.judges.shown import shown
 from tests.scripted_judge import section
 
 MARKS = ["A>>B", "A>B", "A=B", "B>A", "B>>A"]
@@ -79,3 +80,8 @@ def test_the_total_is_the_share_of_all_games_as_published(pairs):
 def test_who_is_swapped_has_the_rest(pair):
     swapped = [pair[1], pair[0]]  # the baseline as the candidate
     assert pairwise.result(pair)["strict"] + pairwise.result(swapped)["strict"] == pytest.approx(1.0)
+
+
+def test_a_judge_sees_what_was_said_once_and_nothing_that_cannot_be_sent():
+    assert shown("<think>Hm.</think>\n\nla la la la la la la la\n") == "la la la la la"
+    assert shown("half a pair: \ud83d") == "half a pair: ?"
