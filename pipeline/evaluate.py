@@ -65,14 +65,14 @@ def evaluate(
 
 
 def by_reading(found: Evaluation) -> list[Score]:
-    """The score by strict extraction, and the lenient one beside it with a standard error of its own."""
-    score, lenient = found.score, np.array([item["lenient"] for item in found.items], float)
-    return [
-        score.model_copy(update={"metric": f"{score.metric}, strict"}),
-        score.model_copy(
-            update={"metric": f"{score.metric}, lenient", "value": float(lenient.mean()), "stderr": _stderr(lenient)}
-        ),
-    ]
+    """The score by strict reading and, where there is one, by lenient reading, each with its own standard error."""
+    score = found.score
+    scores = [score.model_copy(update={"metric": f"{score.metric}, strict"})]
+    if score.lenient is not None:
+        stderr = _stderr(np.array([item["lenient"] for item in found.items], float))
+        given = {"metric": f"{score.metric}, lenient", "value": score.lenient, "stderr": stderr}
+        scores.append(score.model_copy(update=given))
+    return scores
 
 
 def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["search", "final"], few_shot: int) -> Score:
