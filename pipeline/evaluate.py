@@ -88,14 +88,15 @@ def evaluate(
 
 
 def by_reading(found: Evaluation) -> list[Score]:
-    """The score by strict extraction, and the lenient one beside it with a standard error of its own."""
-    score, rows = found.score, _leniently(found.items)
-    read = {"metric": f"{score.metric}, lenient", "value": score.lenient}
-    of_lenient = {"stderr": totals.stderr(rows) if rows else None, "stderr_within": None, "pass_at_k": None}
-    return [
-        score.model_copy(update={"metric": f"{score.metric}, strict"}),
-        score.model_copy(update=read | of_lenient),
-    ]
+    """The score by strict reading and, where there is one, by lenient reading, each with its own standard error."""
+    score = found.score
+    scores = [score.model_copy(update={"metric": f"{score.metric}, strict"})]
+    if score.lenient is not None:
+        rows = _leniently(found.items)
+        given = {"metric": f"{score.metric}, lenient", "value": score.lenient, "stderr": totals.stderr(rows)}
+        of_strict = {"stderr_within": None, "pass_at_k": None}
+        scores.append(score.model_copy(update=given | of_strict))
+    return scores
 
 
 def _leniently(results: Sequence[Item]) -> list[Item]:

@@ -33,6 +33,17 @@ def test_a_score_is_the_mean_with_its_standard_error():
     assert evaluate.summarise(BENCHMARK, unknown, "search", few_shot=0).stops is None
 
 
+def test_a_score_by_reading_is_strict_and_lenient_or_strict_alone():
+    results = [result(1, 1, True), result(0, 1, True), result(0, 0, False), result(0, 1, True)]
+    score = evaluate.summarise(BENCHMARK, results, "final", few_shot=0)
+    strict, lenient = evaluate.by_reading(evaluate.Evaluation(score, results, 1.0))
+    assert (strict.value, strict.stderr, strict.metric) == (0.25, score.stderr, "exact match, strict")
+    assert (lenient.value, lenient.stderr, lenient.metric) == (0.75, pytest.approx(0.25), "exact match, lenient")
+    assert (strict.n, strict.role) == (lenient.n, lenient.role) == (4, "final")
+    alone = evaluate.Evaluation(score.model_copy(update={"lenient": None}), results, 1.0)
+    assert [each.metric for each in evaluate.by_reading(alone)] == ["exact match, strict"]
+
+
 @pytest.mark.parametrize(("stops", "enough"), [(0.949, False), (0.95, True), (1.0, True), (None, True)])
 def test_nineteen_answers_in_twenty_have_to_end_by_themselves(stops, enough):
     score = Score(benchmark="b", metric="m", value=0.0, stderr=0.0, n=32, role="search", stops=stops)
