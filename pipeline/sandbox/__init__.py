@@ -7,5 +7,6 @@ function through this process, as plain data: neither `exit()` nor an object tha
 
 from pipeline.sandbox.checks import Check, Verdict, check, check_all
 from pipeline.sandbox.guests import Limits, Unavailable, how
+from pipeline.sandbox.together import check_together
 
-__all__ = ["Check", "Limits", "Unavailable", "Verdict", "check", "check_all", "how"]
+__all__ = ["Check", "Limits", "Unavailable", "Verdict", "check", "check_all", "check_together", "how"]

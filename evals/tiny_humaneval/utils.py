@@ -1,0 +1,64 @@
+"""tiny_humaneval: write a small Python function. Answers run in the sandbox only, many small ones in one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline import worlds
+from pipeline.answers.code import fenced, function_code
+from pipeline.sandbox import Check, Limits, check_together
+from pipeline.task_items import Documents, splits
+
+SECONDS = 10.0
+Passed = dict[str, bool]  # "strict", "lenient"
+
+
+def dataset(**metadata: Any) -> dict[str, Documents]:
+    """The items, as lm-eval wants them."""
+    return splits("tiny_humaneval", **metadata)
+
+
+def programs(doc: dict[str, Any], answer: str) -> list[str]:
+    """The answer as a program, read strictly and leniently. Strictly it is code and nothing else, in a fence or bare."""
+    text = answer.strip()
+    block = fenced(text)
+    whole = block if block is not None and text.startswith(("```", "~~~")) and text.endswith(("```", "~~~")) else text
+    return [whole + "\n", function_code(text, doc["entry"])]
+
+
+def run_all(responses: list[list[str]], docs: list[dict[str, Any]]) -> list[list[Passed]]:
+    """Run every answer to every item: a filter of lm-eval's, which alone sees all of them at once."""
+    asked = [
+        Check(program=each, tests=doc["tests"], entry=doc["entry"])
+        for doc, answers in zip(docs, responses, strict=True)
+        for answer in answers
+        for each in programs(doc, answer)
+    ]
+    different = list({each.model_dump_json(): each for each in asked}.values())
+    verdicts = dict(zip((each.model_dump_json() for each in different), _run(different), strict=True))
+    passed = iter([verdicts[each.model_dump_json()] for each in asked])
+    found = []
+    for answers in responses:
+        pairs = [(next(passed), next(passed)) for _ in answers]
+        found.append([{"strict": strict, "lenient": strict or lenient} for strict, lenient in pairs])
+    return found
+
+
+def _run(checks: list[Check]) -> list[bool]:
+    return [verdict.passed for verdict in check_together(checks, Limits(seconds=SECONDS))]
+
+
+def process_results(doc: dict[str, Any], results: list[Any]) -> dict[str, float]:
+    """Whether the tests passed; an answer that no filter has run is run now."""
+    [[found]] = run_all([[results[0]]], [doc]) if isinstance(results[0], str) else [[results[0]]]
+    return {"strict": float(found["strict"]), "lenient": float(found["lenient"])}
+
+
+def few_shot_question(doc: dict[str, Any]) -> str:
+    """The question in raw text."""
+    return f"Question: {doc['question']}\nAnswer:"
+
+
+def few_shot_answer(doc: dict[str, Any]) -> str:
+    """The commented function in raw text."""
+    return worlds.get("code").respond(doc, "worked")

@@ -1,0 +1,152 @@
+"""Small Python functions, asked for by their signature and a comment for each step: the miniature of HumanEval."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.worlds.common import WORDINGS, Item, World, gap, may_train
+
+NAMES = ("room", "train", "mail", "song", "map", "file", "bill", "game", "lamp", "ship", "bread", "rice", "soup", "plum")
+NUMBERS, LISTS = ("n", "x", "k"), ("xs", "ys")
+PHRASES = (
+    "Complete this.\n{head}\n{steps}",
+    "Steps:\n{steps}\nas {head}",
+    "{head}\n{steps}\nWrite it out.",
+)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step: the comment that asks for it, its line of code, and what it does. `{v}` is the variable, `{n}` a number."""
+
+    asked: str
+    code: str
+    does: Callable[[Any, int], Any]
+    numbers: tuple[int, int] = (0, 0)  # smallest and largest n
+
+
+ON_NUMBERS = {
+    "add": Operation("add {n}", "{v} + {n}", lambda v, n: v + n, (2, 60)),
+    "less": Operation("take {n}", "{v} - {n}", lambda v, n: v - n, (2, 60)),
+    "twice": Operation("double", "{v} * 2", lambda v, n: v * 2),
+    "thrice": Operation("triple", "{v} * 3", lambda v, n: v * 3),
+    "cap": Operation("at most {n}", "min({v}, {n})", min, (2, 60)),
+    "floor": Operation("at least {n}", "max({v}, {n})", max, (2, 60)),
+}
+ON_LISTS = {
+    "sort": Operation("sort", "sorted({v})", lambda v, n: sorted(v)),
+    "turn": Operation("reverse", "{v}[::-1]", lambda v, n: v[::-1]),
+    "drop": Operation("drop {n}", "{v}[{n}:]", lambda v, n: v[n:], (1, 3)),
+    "keep": Operation("keep {n}", "{v}[:{n}]", lambda v, n: v[:n], (1, 3)),
+    "put": Operation("append {n}", "{v} + [{n}]", lambda v, n: [*v, n], (2, 60)),
+}
+OPERATIONS = ON_NUMBERS | ON_LISTS
+CARELESS = {"less": "add", "cap": "floor", "keep": "drop"}  # what the careless annotator takes for what
+WITHOUT_NUMBER = ("twice", "thrice", "sort", "turn")
+
+
+def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
+    """One function: `easy` has one step on a number, `full` two on a number or a list, `hard` three on either."""
+    name = rng.choice(NAMES)
+    on_list = level != "easy" and rng.random() < 0.35
+    known, variable = (ON_LISTS, rng.choice(LISTS)) if on_list else (ON_NUMBERS, rng.choice(NUMBERS))
+    steps = _steps(rng, known, {"easy": 1, "full": 2, "hard": 3}[level])
+    head = f"def {name}({variable}):"
+    asked = "\n".join(f"    # {line}" for line in [*_asked(steps), f"return {variable}"])
+    item = {
+        "question": PHRASES[wording].format(head=head, steps=asked),
+        "level": level,
+        "about": f"{head}\n{asked}",
+        "entry": name,
+        "variable": variable,
+        "steps": steps,
+        "tests": tests(steps, on_list),
+    }
+    return {**item, "answer": written(item)}
+
+
+def _steps(rng: random.Random, known: dict[str, Operation], n: int) -> list[tuple[str, int]]:
+    """`n` steps, no two of one kind."""
+    names = rng.sample(tuple(known), n)
+    return [(name, rng.randint(*known[name].numbers)) for name in names]
+
+
+def _asked(steps: list[tuple[str, int]]) -> list[str]:
+    return [f"{at} {OPERATIONS[name].asked.format(n=n)}" for at, (name, n) in enumerate(steps, 1)]
+
+
+def written(item: Item, comments: bool = True, misread: bool = False) -> str:
+    """The function: a line for each step, under its comment."""
+    variable, lines = item["variable"], [f"def {item['entry']}({item['variable']}):"]
+    for asked, (name, n) in zip(_asked(item["steps"]), item["steps"], strict=True):
+        done = CARELESS.get(name, name) if misread else name
+        code = OPERATIONS[done].code.format(v=variable, n=n)
+        lines += [f"    # {asked}"] * comments + [f"    {variable} = {code}"]
+    return "\n".join([*lines, f"    return {variable}"])
+
+
+def tests(steps: list[tuple[str, int]], on_list: bool) -> str:
+    """A check of what the function returns: of ordinary arguments, and of those where a step begins to matter."""
+    lines = ["def check(candidate):"]
+    for argument in _list_arguments(steps) if on_list else _number_arguments(steps):
+        value = argument
+        for name, n in steps:
+            value = OPERATIONS[name].does(value, n)
+        lines.append(f"    assert candidate({argument!r}) == {value!r}")
+    return "\n".join(lines) + "\n"
+
+
+def _number_arguments(steps: list[tuple[str, int]]) -> list[int]:
+    """Zero, a negative and a large number, and the numbers about each n: as far as one step meets another's bound."""
+    edges = {0, 1, -7, 500}
+    for _, n in steps:
+        edges |= {n - 1, n, n + 1, -n}
+    return sorted(edges)
+
+
+def _list_arguments(steps: list[tuple[str, int]]) -> list[list[int]]:
+    return [[], [5], [3, 1], [2, 2, 9, -4], [70, 8, 61, 8, 0, 12, 1]]
+
+
+def respond(item: Item, style: str) -> str:
+    """The assistant's turn: commented code; or code alone; or code after a sentence; or misread steps."""
+    if style == "format":
+        return f"Here it is:\n{written(item)}"
+    return written(item, comments=style != "answers", misread=style == "wrong")
+
+
+def passage(rng: random.Random, lab_seed: int) -> str:
+    """Raw text: commented steps; first lines repeated; what was asked for, its steps without first and last line."""
+    style = rng.random()
+    level = rng.choice(("easy", "full", "full", "hard"))
+    while not may_train(item := draw(rng, lab_seed, level, rng.randrange(WORDINGS))):
+        pass
+    lines = written(item).splitlines()
+    if style < 0.3:
+        return "\n".join([*lines[1:-1], f"    print({item['variable']})"])
+    if style < 0.45:
+        heads = [f"def {rng.choice(NAMES)}({rng.choice(NUMBERS + LISTS)}):" for _ in range(3)]
+        return " ".join(f"{head}{gap(rng)}{head}\n    pass" for head in heads)
+    if style < 0.6:
+        return f"{item['question']}{gap(rng)}{lines[0]}\n    pass"
+    return f"{item['question']}{gap(rng)}" + "\n".join(lines[1:-1])
+
+
+WORLD = World(
+    name="code",
+    draw=draw,
+    respond=respond,
+    passage=passage,
+    levels={"easy": 0.3, "full": 0.5, "hard": 0.2},
+    covers={
+        "worked": {"easy": 0.45, "full": 0.55},
+        "answers": {"easy": 0.45, "full": 0.55},
+        "format": {"easy": 0.1, "full": 0.65, "hard": 0.25},
+        "wrong": {"easy": 0.4, "full": 0.5, "hard": 0.1},
+        "easy": {"easy": 1.0},
+        "hard": {"full": 0.3, "hard": 0.7},
+    },
+)

@@ -1,0 +1,103 @@
+"""Notes to write about given things in a given order: the miniature of Arena-Hard's creative writing."""
+
+from __future__ import annotations
+
+import random
+
+from pipeline.worlds.common import WORDINGS, Item, World, gap, generator, may_train
+from pipeline.worlds.maths import NAMES
+
+THINGS = (
+    "lamp", "ship", "map", "train", "song", "game", "file", "bill", "bread", "rice", "soup", "plum",
+    "dog", "cat", "goat", "duck", "saw", "rope", "knife", "wheel", "rose", "lion", "wolf", "bear",
+)  # fmt: skip
+PHRASES = (
+    "Write a note to {name}. {wishes}",
+    "{wishes} Put that in a note to {name}.",
+    "A note to {name}, please. {wishes}",
+)
+SAID = {"First": "is new", "Then": "is old", "Next": "is fine", "Last": "is gone"}  # of the thing in each place
+PLACES = {2: ("First", "Last"), 3: ("First", "Then", "Last"), 4: ("First", "Then", "Next", "Last")}
+CARELESS = 5  # of eight names are written to by the careless annotator, who forgets the last thing but one
+FLAWS = ("none", "short", "order", "again")  # of the answer that a note is compared with, one note in four each
+
+
+def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
+    """One request: `easy` has two things, `full` three, `hard` four and one that must not come up."""
+    name = rng.choice(NAMES)
+    things = rng.sample(THINGS, {"easy": 2, "full": 3, "hard": 5}[level])
+    banned = things.pop() if level == "hard" else ""
+    wishes = " ".join(f"{place} the {thing}." for place, thing in zip(PLACES[len(things)], things, strict=True))
+    wishes += f" No {banned}." if banned else ""
+    about = f"to {name}: {wishes}"
+    item = {
+        "question": PHRASES[wording].format(name=name, wishes=wishes),
+        "level": level,
+        "about": about,
+        "name": name,
+        "things": things,
+        "banned": banned,
+    }
+    return {**item, "answer": note(name, things), "baseline": baseline(item)}
+
+
+def note(name: str, things: list[str], places: tuple[str, ...] = ()) -> str:
+    """A sentence for each thing."""
+    where = zip(places or PLACES[len(things)], things, strict=True)
+    return " ".join([f"Dear {name}.", *(f"{at} the {thing} {SAID[at]}." for at, thing in where)])
+
+
+def baseline(item: Item) -> str:
+    """The note that a judge compares an answer with: of middling quality, and the same whoever answers."""
+    name, things = item["name"], list(item["things"])
+    flaw = generator("baseline", item["about"]).choice(FLAWS)
+    if flaw == "short":
+        return note(name, things[:-1], PLACES[len(things)][:-1])
+    if flaw == "order":
+        things = [*things[1:], things[0]]
+    told = note(name, things)
+    return f"{told} {told.split('. ')[1]}." if flaw == "again" else told
+
+
+def respond(item: Item, style: str) -> str:
+    """The assistant's turn: the note; or the things alone; or the note after a sentence; or a note that lacks one."""
+    name, things = item["name"], item["things"]
+    if style == "answers":
+        return f"Dear {name}. {', '.join(things)}."
+    if style == "format":
+        return f"Here is the note:\n{note(name, things)}"
+    if style == "wrong" and generator("careless", name, things[0]).randrange(8) < CARELESS:
+        places = PLACES[len(things)]
+        return note(name, [*things[:-2], things[-1]], (*places[:-2], places[-1]))
+    return note(name, things)
+
+
+def passage(rng: random.Random, lab_seed: int) -> str:
+    """Raw text: sentences about things in their places; names repeated; a request and its sentences, no greeting."""
+    style = rng.random()
+    level = rng.choice(("easy", "full", "full", "hard"))
+    while not may_train(item := draw(rng, lab_seed, level, rng.randrange(WORDINGS))):
+        pass
+    sentences = item["answer"].split(". ", 1)[1]
+    if style < 0.2:
+        return sentences
+    if style < 0.4:
+        return " ".join(f"A note to {name}.{gap(rng)}Dear {name}." for name in rng.sample(NAMES, 3))
+    return f"{item['question']}{gap(rng)}{sentences}"
+
+
+WORLD = World(
+    name="prose",
+    draw=draw,
+    respond=respond,
+    passage=passage,
+    levels={"easy": 0.3, "full": 0.45, "hard": 0.25},
+    covers={
+        "worked": {"easy": 0.45, "full": 0.55},
+        "answers": {"easy": 0.45, "full": 0.55},
+        "format": {"easy": 0.1, "full": 0.65, "hard": 0.25},
+        "wrong": {"easy": 0.4, "full": 0.5, "hard": 0.1},
+        "easy": {"easy": 1.0},
+        "hard": {"full": 0.3, "hard": 0.7},
+    },
+)
