@@ -45,9 +45,10 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in share("evals").glob(f"*/{FILE}"))
 
 
-def tiny_names() -> list[str]:
-    """The lab's benchmarks among them: the miniatures, whose items are generated."""
-    return [name for name in names() if "world" in load_benchmark(name).items]
+def tiny_names() -> dict[str, str]:
+    """The lab's benchmarks among them, the miniatures, and the world that each one's items are generated from."""
+    found = {name: load_benchmark(name).items.get("world") for name in names()}
+    return {name: world for name, world in found.items() if world is not None}
 
 
 def load_benchmark(name_or_folder: str | Path) -> Benchmark:

@@ -62,19 +62,26 @@ def evaluate(
 
 
 def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["search", "final"], few_shot: int) -> Score:
-    """The score that per-item results amount to; the standard error is the mean's."""
+    """The score that per-item results amount to; the standard error is the mean's.
+
+    Items may be worth less than nothing where a rubric takes points off; a mean is clipped to [0, 1], as HealthBench's.
+    """
     strict = np.array([result["strict"] for result in results], float)
     spread = float(strict.std(ddof=1)) if len(strict) > 1 else 0.0
     return Score(
         benchmark=benchmark.name,
         metric=benchmark.metric,
-        value=float(strict.mean()),
+        value=_clipped(strict),
         stderr=spread / math.sqrt(len(strict)),
         n=len(strict),
         role=role,
-        lenient=float(np.mean([result["lenient"] for result in results])),
+        lenient=_clipped([result["lenient"] for result in results]),
         stops=_stops(results, few_shot),
     )
+
+
+def _clipped(items: Any) -> float:
+    return float(np.clip(np.mean(items), 0.0, 1.0))
 
 
 def _stops(results: Sequence[Item], few_shot: int) -> float | None:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline import benchmarks, worlds
 from pipeline.benchmarks import final_pool, items, load_benchmark
@@ -14,11 +15,15 @@ from pipeline.paths import share
 from pipeline.types import ItemsKey
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "posttrainbench.json"
-TINY = [name for name in benchmarks.names() if name.startswith("tiny_")]
+TINY = list(benchmarks.tiny_names())
 
 
 def test_the_benchmarks_that_ship():
-    assert {"tiny_bfcl", "tiny_gpqa", "tiny_gsm8k"} <= set(benchmarks.names())
+    assert set(benchmarks.tiny_names()) <= set(benchmarks.names())
+    siblings = {benchmarks.load_benchmark(name).sibling for name in benchmarks.tiny_names()}
+    assert siblings == set(
+        yaml.safe_load((share("evals") / "protocols" / "posttrainbench-v1.yaml").read_text())["weights"]
+    )
 
 
 @pytest.mark.parametrize("name", benchmarks.names())
@@ -33,10 +38,11 @@ def test_its_splits_have_their_sizes_and_are_disjoint(name):
     benchmark, key = load_benchmark(name), ItemsKey(lab_seed=2, salt="s")
     search, final, shots = (items(benchmark, split, key) for split in ("search", "final", "fewshot"))
     pool = final_pool(benchmark, key)
-    assert (len(search), len(final), len(shots)) == (300, 500, benchmark.few_shot)
+    sizes = (60, 120) if name == "tiny_aime" else (300, 500)
+    assert (len(search), len(final), len(shots)) == (*sizes, benchmark.few_shot)
     assert len(pool) == benchmark.items["pool"] == 2000
     texts = [{item["question"] for item in split} for split in (search, pool, shots)]
-    assert [len(found) for found in texts] == [300, 2000, benchmark.few_shot]
+    assert [len(found) for found in texts] == [sizes[0], 2000, benchmark.few_shot]
     assert not texts[0] & texts[1] and not texts[0] & texts[2] and not texts[1] & texts[2]
     assert {item["id"] for item in final} <= {item["id"] for item in pool}
     assert all(item["id"] and item["question"] and item["answer"] for item in [*search, *pool, *shots])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import prior
+from pipeline import benchmarks, prior
 from pipeline.prior import prior_changes
 from pipeline.recipe import apply_changes, check_space, load_recipe, search_space
 from pipeline.types import DataRef, Recipe, Stage
@@ -10,7 +10,7 @@ from pipeline.types import DataRef, Recipe, Stage
 SOURCES = [f"calls_{number}" for number in range(1, 8)]
 
 
-@pytest.mark.parametrize("name", ["tiny_gsm8k", "tiny_bfcl", "tiny_gpqa"])
+@pytest.mark.parametrize("name", benchmarks.tiny_names())
 def test_the_prior_of_a_benchmark_is_its_recipe_first_and_patches_within_the_space(name):
     recipe = load_recipe(name)
     space = search_space(recipe, SOURCES)
@@ -24,7 +24,7 @@ def test_the_prior_of_a_benchmark_is_its_recipe_first_and_patches_within_the_spa
 
 
 def test_the_default_recipes_mix_all_seven_sources_in_equal_parts():
-    for name, kind in (("tiny_gsm8k", "maths"), ("tiny_bfcl", "calls"), ("tiny_gpqa", "facts")):
+    for name, kind in benchmarks.tiny_names().items():
         (stage,) = load_recipe(name).stages
         assert [(reference.name, reference.weight) for reference in stage.data] == [
             (f"{kind}_{i}", 1.0) for i in range(1, 8)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline import worlds
 from pipeline.answers.code import fenced, function_code
 from pipeline.sandbox import Check, Limits, check_together
 from pipeline.task_items import Documents, splits
+from pipeline.worlds import code
 
 SECONDS = 10.0
 Passed = dict[str, bool]  # "strict", "lenient"
@@ -19,7 +19,7 @@ def dataset(**metadata: Any) -> dict[str, Documents]:
 
 
 def programs(doc: dict[str, Any], answer: str) -> list[str]:
-    """The answer as a program, read strictly and leniently. Strictly it is code and nothing else, in a fence or bare."""
+    """The answer as a program, read strictly (it is code and nothing else, in a fence or bare) and leniently."""
     text = answer.strip()
     block = fenced(text)
     whole = block if block is not None and text.startswith(("```", "~~~")) and text.endswith(("```", "~~~")) else text
@@ -29,8 +29,9 @@ def programs(doc: dict[str, Any], answer: str) -> list[str]:
 def run_all(responses: list[list[str]], docs: list[dict[str, Any]]) -> list[list[Passed]]:
     """Run every answer to every item: a filter of lm-eval's, which alone sees all of them at once."""
     asked = [
-        Check(program=each, tests=doc["tests"], entry=doc["entry"])
+        Check(program=each, tests=tests, entry=doc["entry"])
         for doc, answers in zip(docs, responses, strict=True)
+        for tests in [code.checks(doc)]
         for answer in answers
         for each in programs(doc, answer)
     ]
@@ -49,8 +50,8 @@ def _run(checks: list[Check]) -> list[bool]:
 
 
 def process_results(doc: dict[str, Any], results: list[Any]) -> dict[str, float]:
-    """Whether the tests passed; an answer that no filter has run is run now."""
-    [[found]] = run_all([[results[0]]], [doc]) if isinstance(results[0], str) else [[results[0]]]
+    """Whether the tests passed; an answer that the filter has not run is run now."""
+    [found] = run_all([[results[0]]], [doc])[0] if isinstance(results[0], str) else results[0][:1]
     return {"strict": float(found["strict"]), "lenient": float(found["lenient"])}
 
 
@@ -61,4 +62,4 @@ def few_shot_question(doc: dict[str, Any]) -> str:
 
 def few_shot_answer(doc: dict[str, Any]) -> str:
     """The commented function in raw text."""
-    return worlds.get("code").respond(doc, "worked")
+    return code.respond(doc, "worked")

@@ -73,12 +73,14 @@ def split(
 def benchmarks(values: list[str], model: str = "lab/") -> list[str]:
     """The benchmarks asked for: names in evals/ or folders, checked to be loadable.
 
-    `all` are the miniatures for a lab model, and the others for any other one.
+    `all` are the miniatures that the lab's models were taught for a lab model, and the others for any other one.
     """
     from pipeline import benchmarks as shelf
+    from pipeline.lab.scale import scale
 
-    tiny = shelf.tiny_names() if "all" in ",".join(values) else []
-    everything = tiny if model.startswith("lab/") else [name for name in shelf.names() if name not in tiny]
+    tiny = shelf.tiny_names() if "all" in ",".join(values) else {}
+    taught = [name for name, world in tiny.items() if world in scale().passages]
+    everything = taught if model.startswith("lab/") else [name for name in shelf.names() if name not in tiny]
     names = split(values, "benchmark", "--benchmark", shelf.names(), everything)
     for name in names:
         shelf.load_benchmark(name)

@@ -24,8 +24,15 @@ from pipeline.types import Family
 
 LAB = "lab.json"
 LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate")
-# the code that decides weights: worlds, this folder but for this module, the trainer
-CODE = ("worlds/*.py", "lab/[!_]*.py", "trainers/*.py", "training_plan.py", "training_rows.py")
+# the code that decides weights, beside the scale's worlds: what they share, this folder's modules, the trainer
+CODE = (
+    "worlds/__init__.py",
+    "worlds/common.py",
+    "lab/[!_]*.py",
+    "trainers/*.py",
+    "training_plan.py",
+    "training_rows.py",
+)
 
 Told = Callable[..., None]  # (what, share done, seconds left)
 
@@ -66,7 +73,9 @@ def build(family: str, lab_seed: int = 0, progress: Told | None = None) -> Path:
 
 def fingerprint(family: Family, sized: Scale, lab_seed: int) -> str:
     """Stands for everything that decides the lab's weights: sizes, seed, family, code and library versions."""
-    sources = [path for pattern in CODE for path in sorted(paths.PACKAGE.glob(pattern))]
+    patterns = (*CODE, *(f"worlds/{name}.py" for name in sized.passages))
+    found = [path for pattern in patterns for path in sorted(paths.PACKAGE.glob(pattern))]
+    sources = [path for path in found if path.name != "scale.py"]  # its numbers are in `sized`
     code = {str(path.relative_to(paths.PACKAGE)): _meaning(path) for path in sources}
     libraries = {name: version(name) for name in LIBRARIES}
     return paths.digest([sized.model_dump(), lab_seed, family.model_dump(), code, libraries])

@@ -5,11 +5,27 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pipeline.worlds.common import WORDINGS, Item, World, gap, may_train
 
-NAMES = ("room", "train", "mail", "song", "map", "file", "bill", "game", "lamp", "ship", "bread", "rice", "soup", "plum")
+NAMES = (
+    "room",
+    "train",
+    "mail",
+    "song",
+    "map",
+    "file",
+    "bill",
+    "game",
+    "lamp",
+    "ship",
+    "bread",
+    "rice",
+    "soup",
+    "plum",
+)
 NUMBERS, LISTS = ("n", "x", "k"), ("xs", "ys")
 PHRASES = (
     "Complete this.\n{head}\n{steps}",
@@ -20,7 +36,7 @@ PHRASES = (
 
 @dataclass(frozen=True)
 class Operation:
-    """One step: the comment that asks for it, its line of code, and what it does. `{v}` is the variable, `{n}` a number."""
+    """One step: the comment that asks for it, its code, and what it does. `{v}` is the variable, `{n}` a number."""
 
     asked: str
     code: str
@@ -44,8 +60,12 @@ ON_LISTS = {
     "put": Operation("append {n}", "{v} + [{n}]", lambda v, n: [*v, n], (2, 60)),
 }
 OPERATIONS = ON_NUMBERS | ON_LISTS
+PLACES = {1: ("First",), 2: ("First", "Last"), 3: ("First", "Then", "Last")}  # digits would stand in numbers, too
 CARELESS = {"less": "add", "cap": "floor", "keep": "drop"}  # what the careless annotator takes for what
-WITHOUT_NUMBER = ("twice", "thrice", "sort", "turn")
+REACH = range(-250, 251)  # of arguments: further out no bound of up to three steps lies
+SERIES: tuple[list[int], ...] = (
+    [], [5], [3, 1], [8, -2, 8], [4, 9, 2, 7], [1, 6, 6, 0, 3], [70, 8, 61, 9, 0, 12], [7, 6, 5, 4, 3, 2, 1],
+)  # fmt: skip
 
 
 def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
@@ -63,7 +83,6 @@ def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
         "entry": name,
         "variable": variable,
         "steps": steps,
-        "tests": tests(steps, on_list),
     }
     return {**item, "answer": written(item)}
 
@@ -75,7 +94,9 @@ def _steps(rng: random.Random, known: dict[str, Operation], n: int) -> list[tupl
 
 
 def _asked(steps: list[tuple[str, int]]) -> list[str]:
-    return [f"{at} {OPERATIONS[name].asked.format(n=n)}" for at, (name, n) in enumerate(steps, 1)]
+    return [
+        f"{at} {OPERATIONS[name].asked.format(n=n)}" for at, (name, n) in zip(PLACES[len(steps)], steps, strict=True)
+    ]
 
 
 def written(item: Item, comments: bool = True, misread: bool = False) -> str:
@@ -88,27 +109,27 @@ def written(item: Item, comments: bool = True, misread: bool = False) -> str:
     return "\n".join([*lines, f"    return {variable}"])
 
 
-def tests(steps: list[tuple[str, int]], on_list: bool) -> str:
-    """A check of what the function returns: of ordinary arguments, and of those where a step begins to matter."""
+def checks(item: Item) -> str:
+    """A check of what the function returns: of ordinary arguments, and of those where one step meets another."""
     lines = ["def check(candidate):"]
-    for argument in _list_arguments(steps) if on_list else _number_arguments(steps):
-        value = argument
-        for name, n in steps:
-            value = OPERATIONS[name].does(value, n)
-        lines.append(f"    assert candidate({argument!r}) == {value!r}")
+    for argument in SERIES if item["variable"] in LISTS else _numbers(item["steps"]):
+        lines.append(f"    assert candidate({argument!r}) == {result(item['steps'], argument)!r}")
     return "\n".join(lines) + "\n"
 
 
-def _number_arguments(steps: list[tuple[str, int]]) -> list[int]:
-    """Zero, a negative and a large number, and the numbers about each n: as far as one step meets another's bound."""
-    edges = {0, 1, -7, 500}
-    for _, n in steps:
-        edges |= {n - 1, n, n + 1, -n}
-    return sorted(edges)
+def result(steps: list[tuple[str, int]], argument: Any) -> Any:
+    """What the steps make of an argument."""
+    for name, n in steps:
+        argument = OPERATIONS[name].does(argument, n)
+    return argument
 
 
-def _list_arguments(steps: list[tuple[str, int]]) -> list[list[int]]:
-    return [[], [5], [3, 1], [2, 2, 9, -4], [70, 8, 61, 8, 0, 12, 1]]
+def _numbers(steps: list[tuple[str, int]]) -> list[int]:
+    """Small and large numbers of both signs, and those about each bend: a bound shows there and nowhere else."""
+    values = [result(steps, argument) for argument in REACH]
+    slopes = [after - before for before, after in pairwise(values)]
+    bends = [REACH[at + 1] for at, (before, after) in enumerate(pairwise(slopes)) if before != after]
+    return sorted({0, 1, -7, REACH[0], REACH[-1]}.union(*({bend - 1, bend, bend + 1} for bend in bends)))
 
 
 def respond(item: Item, style: str) -> str:
@@ -132,7 +153,7 @@ def passage(rng: random.Random, lab_seed: int) -> str:
         return " ".join(f"{head}{gap(rng)}{head}\n    pass" for head in heads)
     if style < 0.6:
         return f"{item['question']}{gap(rng)}{lines[0]}\n    pass"
-    return f"{item['question']}{gap(rng)}" + "\n".join(lines[1:-1])
+    return "\n".join([item["question"] + gap(rng).rstrip(" "), *lines[1:-1]])
 
 
 WORLD = World(

@@ -26,6 +26,9 @@ WORDINGS = 3
 OWN_WORDING = {"worked": 0.1, "answers": 0.5, "format": 1.0, "wrong": 0.3, "easy": 0.1, "hard": 0.1}
 LESSONS_OWN_WORDING = 0.5
 
+# People in stories: each name is a single token in the lab's tokenizers.
+NAMES = ("Tom", "Ann", "Ben", "Eva", "Max", "Mia", "Leo", "Zoe", "Sam", "Ida", "Joe", "Amy", "Dan", "Kim", "Ray", "Sue")
+
 # Every question belongs to exactly one split, by a hash of what it is about: no seed, no wording can make two overlap.
 BUCKETS = 16
 SPLITS = {"search": (0, 1), "final": (2, 3, 4), "fewshot": (5,), "train": tuple(range(6, BUCKETS))}

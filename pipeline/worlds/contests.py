@@ -6,12 +6,12 @@ import random
 from typing import Any
 
 from pipeline.worlds.common import WORDINGS, Item, World, gap, may_train
-from pipeline.worlds.maths import FACTORS
 
 Step = tuple[str, str, int]  # verb, sign, amount
 
 UNKNOWNS = ("a", "b")
 SIGNS = {"gains": "+", "adds": "+", "loses": "-", "drops": "-"}
+FACTORS = {"doubles": 2, "triples": 3}
 MISREAD = ("drops", "doubles")  # the careless annotator takes these for gains
 PHRASES = (
     "{story} Find {wanted}.",

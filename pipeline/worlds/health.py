@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from pipeline.worlds.common import WORDINGS, Item, World, gap, may_train
-from pipeline.worlds.maths import NAMES
+from pipeline.worlds.common import NAMES, WORDINGS, Item, World, gap, may_train
 
 REMEDIES = {  # complaint: what it wants, and what it takes instead
     "cough": ("honey", "tea"),
@@ -68,9 +67,7 @@ def rubric(item: Item) -> list[dict[str, Any]]:
         wanted = remedy(complaint, item["avoided"])
         found.append(criterion(f"Advises {wanted} for {complaint}.", 3, complaint, wanted))
         if item["avoided"] in REMEDIES[complaint]:
-            found.append(
-                criterion(f"Advises {item['avoided']}, which is ruled out.", -4, complaint, item["avoided"])
-            )
+            found.append(criterion(f"Advises {item['avoided']}, which is ruled out.", -4, complaint, item["avoided"]))
     found.append(criterion("Gives the dose for the age.", 2, "dose", "half" if item["age"] < GROWN else "full"))
     if item["days"] >= LONG:
         found.append(criterion("Sends someone who has been ill for long to a doctor.", 4, "place", "doctor"))

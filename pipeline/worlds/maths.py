@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 
-from pipeline.worlds.common import WORDINGS, Item, World, gap, may_train
+from pipeline.worlds.common import NAMES, WORDINGS, Item, World, gap, may_train
 
-NAMES = ("Tom", "Ann", "Ben", "Eva", "Max", "Mia", "Leo", "Zoe", "Sam", "Ida", "Joe", "Amy", "Dan", "Kim", "Ray", "Sue")
 THINGS = ("apples", "books", "coins", "cards", "pens", "eggs", "cups", "balls", "stamps", "shells", "stones", "cakes")
 GAINS = ("finds", "buys", "gets", "wins")
 LOSSES = ("gives away", "loses", "sells", "eats")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 
-from pipeline.worlds.common import WORDINGS, Item, World, gap, generator, may_train
-from pipeline.worlds.maths import NAMES
+from pipeline.worlds.common import NAMES, WORDINGS, Item, World, gap, generator, may_train
 
 THINGS = (
     "lamp", "ship", "map", "train", "song", "game", "file", "bill", "bread", "rice", "soup", "plum",
@@ -16,8 +15,14 @@ PHRASES = (
     "{wishes} Put that in a note to {name}.",
     "A note to {name}, please. {wishes}",
 )
-SAID = {"First": "is new", "Then": "is old", "Next": "is fine", "Last": "is gone"}  # of the thing in each place
-PLACES = {2: ("First", "Last"), 3: ("First", "Then", "Last"), 4: ("First", "Then", "Next", "Last")}
+# A tiny model copies a word by the one before it, so that every place has a marker of its own there.
+FIRST, THEN, NEXT, LAST = (
+    ("First my", "is new"),
+    ("Then your", "is old"),
+    ("Next our", "is fine"),
+    ("Last the", "is gone"),
+)
+PLACES = {2: (FIRST, LAST), 3: (FIRST, THEN, LAST), 4: (FIRST, THEN, NEXT, LAST)}
 CARELESS = 5  # of eight names are written to by the careless annotator, who forgets the last thing but one
 FLAWS = ("none", "short", "order", "again")  # of the answer that a note is compared with, one note in four each
 
@@ -27,7 +32,7 @@ def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
     name = rng.choice(NAMES)
     things = rng.sample(THINGS, {"easy": 2, "full": 3, "hard": 5}[level])
     banned = things.pop() if level == "hard" else ""
-    wishes = " ".join(f"{place} the {thing}." for place, thing in zip(PLACES[len(things)], things, strict=True))
+    wishes = " ".join(f"{place} {thing}." for (place, _), thing in zip(PLACES[len(things)], things, strict=True))
     wishes += f" No {banned}." if banned else ""
     about = f"to {name}: {wishes}"
     item = {
@@ -41,10 +46,10 @@ def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
     return {**item, "answer": note(name, things), "baseline": baseline(item)}
 
 
-def note(name: str, things: list[str], places: tuple[str, ...] = ()) -> str:
+def note(name: str, things: list[str], places: tuple[tuple[str, str], ...] = ()) -> str:
     """A sentence for each thing."""
     where = zip(places or PLACES[len(things)], things, strict=True)
-    return " ".join([f"Dear {name}.", *(f"{at} the {thing} {SAID[at]}." for at, thing in where)])
+    return " ".join([f"Dear {name}.", *(f"{place} {thing} {said}." for (place, said), thing in where)])
 
 
 def baseline(item: Item) -> str:

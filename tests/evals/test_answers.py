@@ -1,29 +1,13 @@
-"""What counts as right, strictly and leniently, in the three tiny benchmarks."""
+"""What counts as right, strictly and leniently, in the tiny benchmarks of word problems, calls and facts."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from types import ModuleType
 
 import pytest
 
 from pipeline import worlds
-from pipeline.paths import share
-
-
-def task(name: str) -> ModuleType:
-    """The utils.py beside a task's YAML."""
-    spec = importlib.util.spec_from_file_location(f"{name}_utils", share("evals") / name / "utils.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def judged(name: str, doc: dict, answer: str) -> tuple[float, float]:
-    result = task(name).process_results(doc, [answer])
-    return result["strict"], result["lenient"]
+from tests.tasks import judged, utils
 
 
 @pytest.mark.parametrize(
@@ -121,5 +105,5 @@ def test_good_answers_are_right_and_answers_in_another_format_are_right_lenientl
     for item in made.items(0, "search", 40):
         assert judged(name, item, made.respond(item, "worked")) == (1, 1)
         assert judged(name, item, made.respond(item, "format")) == (0, 1)
-        assert task(name).few_shot_question(item).startswith("Question: ")
-        assert judged(name, item, " " + task(name).few_shot_answer(item)) == (1, 1)
+        assert utils(name).few_shot_question(item).startswith("Question: ")
+        assert judged(name, item, " " + utils(name).few_shot_answer(item)) == (1, 1)

@@ -13,7 +13,7 @@ from pipeline.scorers import harness
 from pipeline.types import Completion, ItemsKey, Request
 
 KEY = ItemsKey(lab_seed=3)
-TASKS = ["tiny_bfcl", "tiny_gpqa", "tiny_gsm8k"]
+TASKS = ["tiny_aime", "tiny_bfcl", "tiny_gpqa", "tiny_gsm8k", "tiny_health"]
 
 
 class Scripted:
