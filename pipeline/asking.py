@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import benchmarks, catalogue, machine, models, opening, plugins
+from pipeline import benchmarks, catalogue, machine, models, opening, plugins, sandbox
 from pipeline.chat import family_of
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
@@ -39,6 +39,8 @@ def check(asked: Asked) -> Recipe:
     Raises InputError naming the first thing that is wrong.
     """
     benchmark = benchmarks.load_benchmark(asked.benchmark)
+    if benchmark.runs_code:
+        sandbox.how()  # before a lab is built, and before the first cell of a matrix runs
     for model in (asked.model, asked.instruct):
         if model is not None:
             models.check(model)

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from pipeline import reproduce
+from pipeline import asking, reproduce, sandbox
 from pipeline.asking import Asked
+from pipeline.errors import InputError
 from pipeline.types import Budget
 
 
@@ -34,6 +35,14 @@ def asked(model="lab/qwen3-base", benchmark="tiny_gsm8k"):
 )
 def test_a_cell_is_named_by_model_and_benchmark_without_their_paths(cell, name):
     assert reproduce.cell_name(cell) == name
+
+
+def test_code_that_cannot_be_run_is_refused_before_a_lab_is_built(monkeypatch):
+    monkeypatch.setattr(sandbox.guests, "_why_not", lambda: "bwrap is not installed")
+    with pytest.raises(InputError, match="install bubblewrap"):
+        asking.check(asked(benchmark="tiny_humaneval"))
+    monkeypatch.setenv("POSTTRAIN_ALLOW_UNSAFE_CODE", "1")
+    assert asking.check(asked(benchmark="tiny_humaneval")).stages[0].data[0].name == "code_1"
 
 
 @pytest.mark.lab

@@ -56,7 +56,7 @@ def how(allow_unsafe: bool = False) -> Mode:
     if not allow_unsafe:
         raise Unavailable(
             f"model-written code cannot be run safely here: {why}; install bubblewrap (Debian: apt-get install "
-            "bubblewrap), or accept the risk with --allow-unsafe-code"
+            f"bubblewrap), or accept the risk with --allow-unsafe-code ({ALLOW}=1 for commands that lack it)"
         )
     return "unsafe"
 

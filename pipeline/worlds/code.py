@@ -49,8 +49,8 @@ ON_NUMBERS = {
     "less": Operation("take {n}", "{v} - {n}", lambda v, n: v - n, (2, 60)),
     "twice": Operation("double", "{v} * 2", lambda v, n: v * 2),
     "thrice": Operation("triple", "{v} * 3", lambda v, n: v * 3),
-    "cap": Operation("at most {n}", "min({v}, {n})", min, (2, 60)),
-    "floor": Operation("at least {n}", "max({v}, {n})", max, (2, 60)),
+    "cap": Operation("cap {n}", "min({v}, {n})", min, (2, 60)),
+    "floor": Operation("floor {n}", "max({v}, {n})", max, (2, 60)),
 }
 ON_LISTS = {
     "sort": Operation("sort", "sorted({v})", lambda v, n: sorted(v)),
@@ -140,20 +140,20 @@ def respond(item: Item, style: str) -> str:
 
 
 def passage(rng: random.Random, lab_seed: int) -> str:
-    """Raw text: commented steps; first lines repeated; what was asked for, its steps without first and last line."""
+    """Raw text: commented steps; first lines repeated; what was asked for and the function without its last line."""
     style = rng.random()
     level = rng.choice(("easy", "full", "full", "hard"))
     while not may_train(item := draw(rng, lab_seed, level, rng.randrange(WORDINGS))):
         pass
     lines = written(item).splitlines()
-    if style < 0.3:
+    if style < 0.2:
         return "\n".join([*lines[1:-1], f"    print({item['variable']})"])
-    if style < 0.45:
+    if style < 0.3:
         heads = [f"def {rng.choice(NAMES)}({rng.choice(NUMBERS + LISTS)}):" for _ in range(3)]
         return " ".join(f"{head}{gap(rng)}{head}\n    pass" for head in heads)
-    if style < 0.6:
+    if style < 0.45:
         return f"{item['question']}{gap(rng)}{lines[0]}\n    pass"
-    return "\n".join([item["question"] + gap(rng).rstrip(" "), *lines[1:-1]])
+    return "\n".join([item["question"] + gap(rng).rstrip(" "), *lines[:-1]])
 
 
 WORLD = World(

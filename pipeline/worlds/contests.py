@@ -9,7 +9,7 @@ from pipeline.worlds.common import WORDINGS, Item, World, gap, may_train
 
 Step = tuple[str, str, int]  # verb, sign, amount
 
-UNKNOWNS = ("a", "b")
+UNKNOWNS = {"a": ("First", "Then"), "b": ("Next", "Last")}  # a marker before each step: a tiny model copies by it
 SIGNS = {"gains": "+", "adds": "+", "loses": "-", "drops": "-"}
 FACTORS = {"doubles": 2, "triples": 3}
 MISREAD = ("drops", "doubles")  # the careless annotator takes these for gains
@@ -19,7 +19,7 @@ PHRASES = (
     "{story} What is {wanted}?",
 )
 STEPS = {"easy": (1, 1), "full": (2, 1), "hard": (2, 2)}  # of each unknown; their sum or difference is one more
-LARGEST = 99  # of an unknown: sums of two digits are what a tiny model can be sure of
+LARGEST = 60  # of an unknown: what both come to has two digits, or three beginning with a one
 
 
 def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
@@ -55,7 +55,7 @@ def _step(rng: random.Random, factor: bool) -> Step:
         verb = rng.choice(tuple(FACTORS))
         return verb, "*", FACTORS[verb]
     verb = rng.choice(tuple(SIGNS))
-    return verb, SIGNS[verb], rng.randint(2, 19)
+    return verb, SIGNS[verb], rng.randint(2, 15)
 
 
 def _values(chain: dict[str, Any]) -> list[int]:
@@ -70,9 +70,12 @@ def _apply(total: int, sign: str, amount: int) -> int:
 
 
 def _told(chain: dict[str, Any]) -> str:
-    unknown = chain["unknown"]
-    said = [f"{unknown} {verb}." if verb in FACTORS else f"{unknown} {verb} {n}." for verb, _, n in chain["steps"]]
-    return " ".join([f"{unknown} is {chain['start']}.", *said])
+    return " ".join([f"{chain['unknown']} is {chain['start']}.", *(f"{step}." for step in _steps_told(chain))])
+
+
+def _steps_told(chain: dict[str, Any]) -> list[str]:
+    steps = zip(UNKNOWNS[chain["unknown"]], chain["steps"], strict=False)
+    return [f"{at} {verb}" if verb in FACTORS else f"{at} {verb} {amount}" for at, (verb, _, amount) in steps]
 
 
 def respond(item: Item, style: str) -> str:
@@ -100,12 +103,11 @@ def working(item: Item, misread: bool = False) -> list[str]:
 
 def _working_of(chain: dict[str, Any], misread: bool = False) -> tuple[list[str], int]:
     lines, total = [], chain["start"]
-    for verb, sign, amount in chain["steps"]:
+    for told, (verb, sign, amount) in zip(_steps_told(chain), chain["steps"], strict=True):
         if misread and verb in MISREAD:
             sign = "+"
         after = _apply(total, sign, amount)
-        told = verb if verb in FACTORS else f"{verb} {amount}"
-        lines.append(f"{chain['unknown']} {told}: {total} {sign} {amount} = {after}.")
+        lines.append(f"{told}: {total} {sign} {amount} = {after}.")
         total = after
     return lines, total
 

@@ -43,7 +43,7 @@ def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
         "things": things,
         "banned": banned,
     }
-    return {**item, "answer": note(name, things), "baseline": baseline(item)}
+    return {**item, "answer": note(name, things), "baseline": baseline(item, rng.choice(FLAWS))}
 
 
 def note(name: str, things: list[str], places: tuple[tuple[str, str], ...] = ()) -> str:
@@ -52,10 +52,9 @@ def note(name: str, things: list[str], places: tuple[tuple[str, str], ...] = ())
     return " ".join([f"Dear {name}.", *(f"{place} {thing} {said}." for (place, said), thing in where)])
 
 
-def baseline(item: Item) -> str:
-    """The note that a judge compares an answer with: of middling quality, and the same whoever answers."""
+def baseline(item: Item, flaw: str) -> str:
+    """The note that a judge compares an answer with, the same whoever answers; `flaw` says what is wrong with it."""
     name, things = item["name"], list(item["things"])
-    flaw = generator("baseline", item["about"]).choice(FLAWS)
     if flaw == "short":
         return note(name, things[:-1], PLACES[len(things)][:-1])
     if flaw == "order":
@@ -84,9 +83,9 @@ def passage(rng: random.Random, lab_seed: int) -> str:
     while not may_train(item := draw(rng, lab_seed, level, rng.randrange(WORDINGS))):
         pass
     sentences = item["answer"].split(". ", 1)[1]
-    if style < 0.2:
+    if style < 0.08:
         return sentences
-    if style < 0.4:
+    if style < 0.25:
         return " ".join(f"A note to {name}.{gap(rng)}Dear {name}." for name in rng.sample(NAMES, 3))
     return f"{item['question']}{gap(rng)}{sentences}"
 
