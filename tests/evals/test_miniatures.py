@@ -95,6 +95,12 @@ def test_code_of_all_items_runs_together_and_each_item_gets_its_own_verdict():
     assert [result["response"] for result in results] == answers
 
 
+@sandboxed
+def test_of_several_answers_to_one_item_the_share_that_passes_counts():
+    found = utils("tiny_humaneval").process_results(DOC, [FUNCTION, "no", f"Here:\n{FUNCTION}", "no"])
+    assert found == {"strict": 0.25, "lenient": 0.5}
+
+
 # ---------------------------------------------------------------- notes and advice
 
 
