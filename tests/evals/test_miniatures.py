@@ -12,7 +12,7 @@ from pipeline import benchmarks, evaluate, gain, noise, worlds
 from pipeline.scorers import harness
 from pipeline.types import Completion, ItemsKey
 from pipeline.worlds.health import rubric
-from tests.tasks import judged
+from tests.tasks import judged, utils
 
 sandboxed = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 KEY = ItemsKey(lab_seed=2)
