@@ -20,7 +20,7 @@ from pipeline import (
     protocols,
     published,
     sandbox,
-)  # fmt: skip
+)
 from pipeline.dressing import AUTO, named, with_family
 from pipeline.errors import InputError
 from pipeline.prior import prior_changes

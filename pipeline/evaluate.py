@@ -120,10 +120,6 @@ def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["sear
     )
 
 
-def _clipped(items: Any) -> float:
-    return float(np.clip(np.mean(items), 0.0, 1.0))
-
-
 def _stops(results: Sequence[Item], few_shot: int) -> float | None:
     """The share of answers that ended by themselves. None: not known, or in raw text form, which a stop text ends."""
     stopped = [answer["stopped"] for result in results for answer in answers_of(result)]

@@ -50,9 +50,9 @@ def _run(checks: list[Check]) -> list[bool]:
 
 
 def process_results(doc: dict[str, Any], results: list[Any]) -> dict[str, float]:
-    """Whether the tests passed; an answer that the filter has not run is run now."""
-    [found] = run_all([[results[0]]], [doc])[0] if isinstance(results[0], str) else results[0][:1]
-    return {"strict": float(found["strict"]), "lenient": float(found["lenient"])}
+    """The share of answers that pass the tests, mostly of one; answers that the filter has not run are run now."""
+    runs = run_all([results], [doc])[0] if isinstance(results[0], str) else results[0]
+    return {name: sum(run[name] for run in runs) / len(runs) for name in ("strict", "lenient")}
 
 
 def few_shot_question(doc: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ Step = tuple[str, str, int]  # verb, sign, amount
 UNKNOWNS = {"a": ("First", "Then"), "b": ("Next", "Last")}  # a marker before each step: a tiny model copies by it
 SIGNS = {"gains": "+", "adds": "+", "loses": "-", "drops": "-"}
 FACTORS = {"doubles": 2, "triples": 3}
-MISREAD = ("drops", "doubles")  # the careless annotator takes these for gains
+MISREAD = ("drops",)  # the careless annotator takes it for a gain
 PHRASES = (
     "{story} Find {wanted}.",
     "Work out {wanted}. {story}",

@@ -12,7 +12,7 @@ from pipeline import benchmarks, evaluate, gain, noise, worlds
 from pipeline.scorers import harness
 from pipeline.types import Completion, ItemsKey
 from pipeline.worlds.health import rubric
-from tests.tasks import judged
+from tests.tasks import judged, utils
 
 sandboxed = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 KEY = ItemsKey(lab_seed=2)
@@ -93,6 +93,12 @@ def test_code_of_all_items_runs_together_and_each_item_gets_its_own_verdict():
     assert [result["strict"] for result in results] == [float(at not in (4, 7)) for at in range(12)]
     assert [result["lenient"] for result in results] == [float(at != 7) for at in range(12)]
     assert [result["response"] for result in results] == answers
+
+
+@sandboxed
+def test_of_several_answers_to_one_item_the_share_that_passes_counts():
+    found = utils("tiny_humaneval").process_results(DOC, [FUNCTION, "no", f"Here:\n{FUNCTION}", "no"])
+    assert found == {"strict": 0.25, "lenient": 0.5}
 
 
 # ---------------------------------------------------------------- notes and advice
