@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from pipeline import benchmarks, evaluate, machine, plugins, sandbox
+from pipeline import benchmarks, evaluate, machine, plugins, protocols, sandbox, totals
 from pipeline.chat import base_of
 from pipeline.errors import InputError
 from pipeline.evaluate import Evaluated
@@ -33,8 +33,13 @@ from pipeline.types import Benchmark, Cost, Record, Score
 # the code that decides what a model scores on given items
 CODE = (
     "chat.py",
+    "decoding.py",
+    "derived.py",
+    "dressing.py",
     "evaluate.py",
+    "repeats.py",
     "task_items.py",
+    "totals.py",
     "weights.py",
     "answers/*.py",
     "engines/*.py",
@@ -149,11 +154,11 @@ def place(job: EvaluateJob, threads: int) -> Path | None:
 
     The final items of a generated benchmark hang on a run's salt, which is nobody else's business.
     """
-    benchmark = benchmarks.load_benchmark(job.benchmark)
+    benchmark = protocols.benchmark(job.benchmark, job.protocol)
     is_one_run_s = job.role == "final" and bool(job.key.salt) and "world" in benchmark.items
-    ships = job.engine in plugins.names("engines") and job.scorer in plugins.names("scorers")
+    ships = job.engine in plugins.names("engines") and (job.scorer or benchmark.scorer) in plugins.names("scorers")
     model = fingerprint(job.model_path)
-    if is_one_run_s or not ships or model is None:
+    if is_one_run_s or not ships or model is None or job.configured_as is not None:
         return None
     items = benchmarks.items(benchmark, job.role, job.key, job.limit)
     shots = benchmarks.items(benchmark, "fewshot", job.key, job.few_shot) if job.few_shot else []
@@ -161,7 +166,8 @@ def place(job: EvaluateJob, threads: int) -> Path | None:
     decides = {
         "model": model,
         "benchmark": [benchmark.model_dump(mode="json", exclude=set(TOLD_ELSEWHERE)), _task(benchmark)],
-        "asked": job.model_dump(mode="json", exclude={"model_path", "benchmark", "key", "limit"}),
+        "asked": job.model_dump(mode="json", exclude={"model_path", "benchmark", "protocol", "key", "limit", "judge"}),
+        "judge": job.judge.name if job.judge else None,
         "arithmetic": [here.device, here.device_name, here.dtype, threads if here.device == "cpu" else 0],
         "sandbox": sandbox.how() if benchmark.runs_code else "",
         "code": code_digest(CODE),
@@ -229,10 +235,10 @@ def _read(path: Path) -> tuple[Kept, list[dict[str, Any]]] | None:
     try:
         first, *items = read_jsonl(path)
         kept = Kept.model_validate(first)
-        mean = sum(float(item["strict"]) for item in items) / len(items)
+        value = totals.value(items)
     except (OSError, InputError, ValidationError, ValueError, KeyError, TypeError, ZeroDivisionError):
         return None
-    fits = len(items) == kept.score.n and abs(mean - kept.score.value) < 1e-9
+    fits = len(items) == kept.score.n and abs(value - kept.score.value) < 1e-9
     return (kept, items) if fits else None
 
 

@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline import published
 from pipeline.benchmarks import load_benchmark, on_whole_test
 from pipeline.errors import InputError, unknown
 from pipeline.gain import weighted_average
@@ -26,7 +27,7 @@ SUFFIX = ".yaml"
 
 
 class Protocol(Strict):
-    """One protocol. `anchors` are published scores by role, base model and benchmark, in `unit`."""
+    """One protocol. `averages` are in `unit`; the scores of its anchors stand in its benchmarks' own files."""
 
     name: str
     summary: str
@@ -34,9 +35,8 @@ class Protocol(Strict):
     items: Literal["own", "test"] = "own"  # test: search and final items are both the whole test set
     decoding: dict[str, Decoding] = {}  # by benchmark; without: the benchmark's own
     few_shot: Decoding | None = None  # of the few-shot base, repeated as its benchmark is; without: as all
-    unit: str = ""
+    unit: Literal["share", "percent"] = "share"  # of published scores, here and where they are compared
     pairs: dict[str, str] = {}  # base: instruct
-    anchors: dict[str, dict[str, dict[str, float]]] = {}
     averages: dict[str, float] = {}  # published weighted averages, by row
 
     @model_validator(mode="after")
@@ -62,13 +62,17 @@ class Protocol(Strict):
         return (self.average(scores) - floor) / (human - floor)
 
     def _anchors(self, role: str, scores: Scores) -> Scores:
-        """The published scores of a role in the cells that `scores` has."""
-        try:
-            return {model: {name: self.anchors[role][model][name] for name in row} for model, row in scores.items()}
-        except KeyError as error:
+        """The published scores of a role in the cells that `scores` has, in the protocol's unit."""
+        return {model: {name: self._anchor(role, model, name) for name in row} for model, row in scores.items()}
+
+    def _anchor(self, role: str, model: str, name: str) -> float:
+        found = published.scores(load_benchmark(name), model).get(role)
+        if found is None:
             raise InputError(
-                f"protocol {self.name}: no published {role} score of {error}: give scores of its own"
-            ) from None
+                f"protocol {self.name}: no {role.replace('_', ' ')} score of {model} is published on {name}; name a "
+                "model that has one"
+            )
+        return 100 * found.value if self.unit == "percent" else found.value
 
     def few_shot_of(self, name: str) -> Decoding | None:
         """How the few-shot base's answers to a benchmark are drawn; None: as all models'."""

@@ -210,9 +210,9 @@ def test_several_benchmarks_make_a_matrix_that_can_be_resumed(run, place):
 
 
 def test_a_model_of_no_known_family_is_refused_before_a_run_is_begun(run, place):
-    (place / "base" / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    (place / "base" / "config.json").write_text('{"architectures": ["T5ForConditionalGeneration"], "model_type": "t5"}')
     code, out, err = run(*SEARCH, "--budget", "1m", "--out", "mine")
-    assert (code, out) == (2, "") and "LlamaForCausalLM" in err.splitlines()[-1]
+    assert (code, out) == (2, "") and "T5ForConditionalGeneration" in err.splitlines()[-1]
     assert not (place / "mine").exists()
 
 
