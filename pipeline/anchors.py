@@ -33,8 +33,12 @@ from pipeline.types import Benchmark, Cost, Record, Score
 # the code that decides what a model scores on given items
 CODE = (
     "chat.py",
+    "decoding.py",
+    "derived.py",
     "evaluate.py",
+    "repeats.py",
     "task_items.py",
+    "totals.py",
     "weights.py",
     "answers/*.py",
     "engines/*.py",
@@ -44,6 +48,8 @@ CODE = (
     "scorers/*.py",
 )
 TOLD_ELSEWHERE = ("folder", "summary", "weight", "kind", "recipe", "sibling", "anchors")  # decides no score
+# neither does where a job lies, nor what tells its items, which are looked at themselves, nor a judge's purse
+ASKED_ELSEWHERE: Any = {"model_path": True, "benchmark": True, "key": True, "limit": True, "judge": {"purse", "budget"}}
 BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of the Hub's cache: a file named by the hash of what is in it
 
 ROLES = ("base", "base_few_shot", "instruct")
@@ -58,6 +64,7 @@ class Kept(Record):
     score: Score
     cost: Cost
     measured_at: float  # Unix time
+    items: str  # digest of the per-item results
 
 
 # ---------------------------------------------------------------- job folders
@@ -82,11 +89,13 @@ def keep(folder: Path, path: Path | None, threads: int, model: str) -> Kept:
     changed the model in between.
     """
     job, done = job_of(folder), Evaluated.model_validate(read_json(folder / OUTCOME))
-    kept = Kept(model=model, few_shot=job.few_shot, score=done.score, cost=done.cost, measured_at=time.time())
+    items, now = read_jsonl(folder / ITEMS), time.time()
+    told = {"model": model, "few_shot": job.few_shot, "score": done.score, "cost": done.cost}
+    kept = Kept.model_validate({**told, "measured_at": now, "items": digest(items)})
     if path is not None and path == place(job, threads):
         with contextlib.suppress(OSError):  # a full or read-only cache costs time, not the result
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_jsonl(path, [kept, *read_jsonl(folder / ITEMS)], _mode(job))
+            write_jsonl(path, [kept, *items], _mode(job))
     return kept
 
 
@@ -151,7 +160,8 @@ def place(job: EvaluateJob, threads: int) -> Path | None:
     """
     benchmark = benchmarks.load_benchmark(job.benchmark)
     is_one_run_s = job.role == "final" and bool(job.key.salt) and "world" in benchmark.items
-    ships = job.engine in plugins.names("engines") and job.scorer in plugins.names("scorers")
+    # a plugin of the user's own may change unseen
+    ships = job.engine in plugins.names("engines") and job.scorer in (None, *plugins.names("scorers"))
     model = fingerprint(job.model_path)
     if is_one_run_s or not ships or model is None:
         return None
@@ -161,7 +171,7 @@ def place(job: EvaluateJob, threads: int) -> Path | None:
     decides = {
         "model": model,
         "benchmark": [benchmark.model_dump(mode="json", exclude=set(TOLD_ELSEWHERE)), _task(benchmark)],
-        "asked": job.model_dump(mode="json", exclude={"model_path", "benchmark", "key", "limit"}),
+        "asked": job.model_dump(mode="json", exclude=ASKED_ELSEWHERE),
         "arithmetic": [here.device, here.device_name, here.dtype, threads if here.device == "cpu" else 0],
         "sandbox": sandbox.how() if benchmark.runs_code else "",
         "code": code_digest(CODE),
@@ -229,11 +239,9 @@ def _read(path: Path) -> tuple[Kept, list[dict[str, Any]]] | None:
     try:
         first, *items = read_jsonl(path)
         kept = Kept.model_validate(first)
-        mean = sum(float(item["strict"]) for item in items) / len(items)
-    except (OSError, InputError, ValidationError, ValueError, KeyError, TypeError, ZeroDivisionError):
+    except (OSError, InputError, ValidationError, ValueError):
         return None
-    fits = len(items) == kept.score.n and abs(mean - kept.score.value) < 1e-9
-    return (kept, items) if fits else None
+    return (kept, items) if kept.items == digest(items) else None
 
 
 def _header(path: Path) -> Kept | None:
