@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from pipeline import benchmarks, evaluate, machine, plugins, protocols, sandbox, totals
+from pipeline import benchmarks, evaluate, machine, plugins, protocols, sandbox
 from pipeline.chat import base_of
 from pipeline.errors import InputError
 from pipeline.evaluate import Evaluated
@@ -49,6 +49,15 @@ CODE = (
     "scorers/*.py",
 )
 TOLD_ELSEWHERE = ("folder", "summary", "weight", "kind", "recipe", "sibling", "anchors")  # decides no score
+# neither does where a job lies, nor what tells its items, which are looked at themselves, nor a judge's purse
+ASKED_ELSEWHERE: Any = {
+    "model_path": True,
+    "benchmark": True,
+    "protocol": True,
+    "key": True,
+    "limit": True,
+    "judge": {"purse", "budget"},
+}
 BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of the Hub's cache: a file named by the hash of what is in it
 
 ROLES = ("base", "base_few_shot", "instruct")
@@ -63,6 +72,7 @@ class Kept(Record):
     score: Score
     cost: Cost
     measured_at: float  # Unix time
+    items: str  # digest of the per-item results
 
 
 # ---------------------------------------------------------------- job folders
@@ -87,11 +97,13 @@ def keep(folder: Path, path: Path | None, threads: int, model: str) -> Kept:
     changed the model in between.
     """
     job, done = job_of(folder), Evaluated.model_validate(read_json(folder / OUTCOME))
-    kept = Kept(model=model, few_shot=job.few_shot, score=done.score, cost=done.cost, measured_at=time.time())
+    items, now = read_jsonl(folder / ITEMS), time.time()
+    told = {"model": model, "few_shot": job.few_shot, "score": done.score, "cost": done.cost}
+    kept = Kept.model_validate({**told, "measured_at": now, "items": digest(items)})
     if path is not None and path == place(job, threads):
         with contextlib.suppress(OSError):  # a full or read-only cache costs time, not the result
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_jsonl(path, [kept, *read_jsonl(folder / ITEMS)], _mode(job))
+            write_jsonl(path, [kept, *items], _mode(job))
     return kept
 
 
@@ -166,8 +178,7 @@ def place(job: EvaluateJob, threads: int) -> Path | None:
     decides = {
         "model": model,
         "benchmark": [benchmark.model_dump(mode="json", exclude=set(TOLD_ELSEWHERE)), _task(benchmark)],
-        "asked": job.model_dump(mode="json", exclude={"model_path", "benchmark", "protocol", "key", "limit", "judge"}),
-        "judge": job.judge.name if job.judge else None,
+        "asked": job.model_dump(mode="json", exclude=ASKED_ELSEWHERE),
         "arithmetic": [here.device, here.device_name, here.dtype, threads if here.device == "cpu" else 0],
         "sandbox": sandbox.how() if benchmark.runs_code else "",
         "code": code_digest(CODE),
@@ -235,11 +246,9 @@ def _read(path: Path) -> tuple[Kept, list[dict[str, Any]]] | None:
     try:
         first, *items = read_jsonl(path)
         kept = Kept.model_validate(first)
-        value = totals.value(items)
-    except (OSError, InputError, ValidationError, ValueError, KeyError, TypeError, ZeroDivisionError):
+    except (OSError, InputError, ValidationError, ValueError):
         return None
-    fits = len(items) == kept.score.n and abs(value - kept.score.value) < 1e-9
-    return (kept, items) if fits else None
+    return (kept, items) if kept.items == digest(items) else None
 
 
 def _header(path: Path) -> Kept | None:

@@ -208,6 +208,7 @@ def test_what_belongs_to_one_run_or_cannot_be_known_is_not_kept(job, tmp_path):
 DAMAGE = {
     "empty": lambda text: "",
     "cut": lambda text: text[:-20],
+    "edited": lambda text: text.replace('"strict": 0.0', '"strict": 1.0', 1),
     "foreign": lambda text: "{}\n" + text,
     "short of an item": lambda text: text.rsplit("\n", 2)[0] + "\n",
 }
