@@ -44,6 +44,7 @@ def model(tmp_path):
     [
         (GREEDY, {"repeats": 10}, Decoding(temperature=0.6, top_p=0.95, repeats=10)),
         (GREEDY, {"repeats": 1}, GREEDY),
+        (Decoding(repetition_penalty=1.1), {"repeats": 2}, Decoding(**HOT, repetition_penalty=1.1, repeats=2)),
         (GREEDY, {"temperature": 1.0}, Decoding(temperature=1.0)),
         (GREEDY, {"temperature": 1.0, "repeats": 4}, Decoding(temperature=1.0, repeats=4)),
         (SAMPLED, {"temperature": 0.0}, GREEDY),

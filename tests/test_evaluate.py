@@ -165,6 +165,18 @@ def test_answers_made_elsewhere_count_however_many_there_are(tmp_path):
     assert evaluate.evaluate("a label", own, items, "search", **given).score.value == 0.5
 
 
+def test_a_job_scores_as_its_protocol_has_it(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "name: mine\nsummary: A protocol of one's own.\nweights: {tiny_gsm8k: 1}\n"
+        "decoding: {tiny_gsm8k: {temperature: 0.9, repeats: 2}}\nfew_shot: {temperature: 0.6}\n"
+    )
+    for few_shot, temperature in ((0, 0.9), (1, 0.6)):
+        score = Score.model_validate(job(tmp_path, protocol=str(mine), limit=3, few_shot=few_shot)["score"])
+        assert (score.decoding, score.repeats) == (Decoding(temperature=temperature, repeats=2), 2)
+    assert all(len(item["responses"]) == 2 for item in read_jsonl(tmp_path / ITEMS))
+
+
 def ended(stopped: bool | None, ending: str | None, tokens: int = 3) -> dict:
     return {"stopped": stopped, "ending": ending, "tokens": tokens}
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-DRAW_ROWS = 32  # rows drawn from at once: each needs a few sorted copies of the vocabulary
+DRAW_ROWS = 32  # rows drawn from at once: each needs a few copies of the vocabulary
+HEAD = 1024  # likeliest tokens that a draw looks at first
 DROP_AT = 0.8  # the cache is copied without the ended rows once their share leaves this much alive
 
 
@@ -134,22 +135,46 @@ def penalise(logits_V: torch.Tensor, row: Row) -> None:
 def sample(logits_RxV: torch.Tensor, rows: list[Row]) -> torch.Tensor:
     """A token per row by temperature, then top-k, nucleus and min-p, from one uniform draw of the row's own generator.
 
-    In transformers' order: the nucleus is one of what top-k left, renormalised.
+    In transformers' order: the nucleus is one of what top-k left, renormalised. Tokens are laid out by falling share;
+    sorting a whole vocabulary costs more than a small model's step, and nearly every draw falls among the likeliest.
     """
+    shares_RxV = torch.softmax(logits_RxV.double() / _column(rows, "temperature", logits_RxV.device), -1)
+    drawn = [row.random.random() for row in rows if row.random is not None]
+    draws_R = torch.tensor(drawn, dtype=torch.float64, device=logits_RxV.device)
+    likeliest_RxH = shares_RxV.topk(min(HEAD, shares_RxV.shape[-1])).indices.sort(-1).values
+    chosen_R, is_settled_R = _draw(shares_RxV, likeliest_RxH, draws_R, rows)
+    open_rows = (~is_settled_R).nonzero()[:, 0].tolist()
+    if open_rows:
+        every = torch.arange(shares_RxV.shape[-1], device=shares_RxV.device).expand(len(open_rows), -1)
+        some = [rows[i] for i in open_rows]
+        chosen_R[open_rows] = _draw(shares_RxV[open_rows], every, draws_R[open_rows], some)[0]
+    return chosen_R
 
-    def column(values: list[float]) -> torch.Tensor:
-        return torch.tensor(values, dtype=torch.float64, device=logits_RxV.device)[:, None]
 
-    temperature = column([row.temperature for row in rows])
-    shares, tokens = torch.softmax(logits_RxV.double() / temperature, -1).sort(descending=True, stable=True)
+def _draw(
+    shares_RxV: torch.Tensor, among_RxH: torch.Tensor, draws_R: torch.Tensor, rows: list[Row]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A token per row among the likeliest ones given (ids, rising), and whether others could not have been drawn."""
+    shares, order = shares_RxV.gather(-1, among_RxH).sort(descending=True, stable=True)  # ties: the lower id first
+    tokens, is_all = among_RxH.gather(-1, order), among_RxH.shape[-1] == shares_RxV.shape[-1]
+    top_k, top_p, min_p = (_column(rows, name, shares.device) for name in ("top_k", "top_p", "min_p"))
     ranks = torch.arange(shares.shape[-1], device=shares.device)
-    shares = torch.where(ranks < column([float(row.top_k or shares.shape[-1]) for row in rows]), shares, 0.0)
-    shares = shares / shares.sum(-1, keepdim=True)
+    shares = torch.where((top_k == 0) | (ranks < top_k), shares, 0.0)
+    shares = shares / torch.where(top_k == 0, 1.0, shares.sum(-1, keepdim=True))
     before = shares.cumsum(-1) - shares
-    shares = torch.where(before < column([row.top_p for row in rows]), shares, 0.0)  # the first token always stays
-    shares = torch.where(shares >= column([row.min_p for row in rows]) * shares[:, :1], shares, 0.0)
+    shares = torch.where(before < top_p, shares, 0.0)  # the first token always stays
+    shares = torch.where(shares >= min_p * shares[:, :1], shares, 0.0)
     cumulative = shares.cumsum(-1)
-    draws = column([row.random.random() for row in rows if row.random is not None]) * cumulative[:, -1:]
-    at = torch.searchsorted(cumulative, draws, right=True)
+    is_renormalised = top_k <= shares.shape[-1]  # by all of the top-k
+    ends_here = ((shares[:, -1:] == 0) & is_renormalised) | is_all  # what is left out, is left out for good
+    is_free = (top_k == 0) & (top_p >= 1) & (min_p == 0)
+    goal = draws_R[:, None] * torch.where(ends_here, cumulative[:, -1:], 1.0)
+    at = torch.searchsorted(cumulative, goal, right=True)
     at = torch.minimum(at, (shares > 0).sum(-1, keepdim=True) - 1)
-    return tokens.gather(-1, at)[:, 0]
+    is_settled = ends_here | (is_free & (goal < cumulative[:, -1:]))
+    return tokens.gather(-1, at)[:, 0], is_settled[:, 0]
+
+
+def _column(rows: list[Row], name: str, device: torch.device) -> torch.Tensor:
+    """A setting of each row, as a column."""
+    return torch.tensor([float(getattr(row, name)) for row in rows], dtype=torch.float64, device=device)[:, None]

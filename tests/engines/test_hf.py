@@ -188,6 +188,22 @@ def test_draws_fall_where_transformers_would_let_them(settings, kept):
     assert (shares > 0).sum() == kept and drawn.tolist() == pytest.approx(shares.tolist(), abs=0.005)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"top_p": 0.9}, {"top_k": 3}, {"top_k": 30}, {"min_p": 0.05}, {"min_p": 0.4}, {"top_k": 20, "top_p": 0.7}],
+)
+def test_looking_at_the_likeliest_tokens_first_changes_no_draw(settings, monkeypatch):
+    random = torch.Generator().manual_seed(0)
+    logits = (torch.randn(300, 50, generator=random) * 2).bfloat16().float()  # with ties
+    draws = torch.rand(300, generator=random).tolist()
+
+    def drawn(head):
+        monkeypatch.setattr("pipeline.engines._decode.HEAD", head)
+        return sample(logits, [Row([0], 1, temperature=1.3, random=Draw(draw), **settings) for draw in draws])
+
+    assert torch.equal(drawn(8), drawn(50)) and len(set(drawn(8).tolist())) > 5
+
+
 def test_a_further_end_ends_an_answer_as_the_end_of_turn_does():
     folder = str(tiny_models.taught("qwen3"))
     engine = open_engine(folder, dtype="float32")
