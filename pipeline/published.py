@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
 from pipeline.types import Benchmark, Score
 
@@ -37,16 +36,6 @@ def _score(benchmark: Benchmark, value: float) -> Score:
         role="final",
         source="published",
     )
-
-
-def table(names: Iterable[str]) -> dict[str, dict[str, dict[str, float]]]:
-    """The published anchors of several benchmarks, as percentages: role -> base model -> benchmark."""
-    found: dict[str, dict[str, dict[str, float]]] = {role: {} for role in ROLES}
-    for benchmark in map(load_benchmark, names):
-        for model in benchmark.anchors.models if benchmark.anchors else ():
-            for role, score in scores(benchmark, model).items():
-                found[role].setdefault(model, {})[benchmark.name] = 100.0 * score.value
-    return found
 
 
 def standard_error(value: float, n: int) -> float:

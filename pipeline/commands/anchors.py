@@ -6,12 +6,16 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline import console
 from pipeline.commands import options
+from pipeline.commands.scoring import estimate
+
+if TYPE_CHECKING:
+    from pipeline.types import Benchmark
 
 LABELS = {"base": "base", "base_few_shot": "base, few-shot", "instruct": "instruct"}
 FinalFirst = Annotated[options.SplitName, typer.Option("--split", help="Items to score on.")]
@@ -21,10 +25,14 @@ def anchors(
     model: options.Model,
     benchmark: options.Benchmarks,
     instruct: options.Instruct = None,
+    family: options.Family = "auto",
     split: FinalFirst = "final",
     limit: options.Limit = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what is kept already.")] = False,
     lab_seed: options.LabSeed = 0,
+    protocol: options.Protocol = "own",
+    judge: options.JudgeName = None,
+    judge_budget: options.JudgeBudget = None,
     allow_unsafe_code: Annotated[bool, typer.Option(help="Run model-written code even without a sandbox.")] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -37,22 +45,36 @@ def anchors(
     Example:
       posttrain anchors --model lab/qwen3-base --benchmark tiny_gsm8k
     """
-    from pipeline import models
+    from pipeline import judging, models, protocols
     from pipeline.sandbox.guests import ALLOW
+    from pipeline.types import ItemsKey
 
     if allow_unsafe_code:
         os.environ[ALLOW] = "1"
-    names = options.benchmarks(benchmark, model)
+    names = options.benchmarks(benchmark, model, protocol)
+    shelf = [protocols.benchmark(name, protocol) for name in names]
+    judged_by = options.judge(judge, judge_budget)
+    judging.judged(shelf, judged_by)
     models.check(model)
     instruct = instruct or models.sibling(model)
     if instruct is not None:
         models.check(instruct)
     progress = console.Progress()
     with console.stdout_kept_clean():
-        check_items(names, split, lab_seed, limit)
-        folders = {name: models.resolve(name, lab_seed, progress) for name in (model, instruct) if name}
+        check_items(shelf, split, lab_seed, limit)
+        estimate(shelf, judged_by, split, lab_seed, limit, len(LABELS), progress.say)
+        wanted = {"base": model, "instruct": instruct} if instruct else {"base": model}
+        by_role = models.folders(wanted, lab_seed, progress, options.family(family))
+        folders = {wanted[role]: folder for role, folder in by_role.items()}
+        asked: dict[str, Any] = {
+            "protocol": protocols.address(protocol), "judge": judged_by, "role": split, "limit": limit,
+            "key": ItemsKey(lab_seed=lab_seed),
+        }  # fmt: skip
+        by_name = dict(zip(names, shelf, strict=True))
         try:
-            rows = measure_all(names, model, instruct, folders, split, limit, lab_seed, again, progress)
+            rows = measure_all(
+                dict(zip(names, shelf, strict=True)), model, instruct, folders, asked_of_all, again, progress
+            )
         except KeyboardInterrupt:
             raise console.Interrupted("what was measured is kept: start the same command again") from None
     progress.close()
@@ -63,38 +85,36 @@ def anchors(
         print(as_text(document))
 
 
-def check_items(names: list[str], split: options.SplitName, lab_seed: int, limit: int | None) -> None:
+def check_items(shelf: list[Benchmark], split: options.SplitName, lab_seed: int, limit: int | None) -> None:
     """Raises what is wrong with a benchmark's data or its sandbox: before a model is built, fetched or scored."""
     from pipeline import benchmarks, sandbox
     from pipeline.types import ItemsKey
 
-    for benchmark in map(benchmarks.load_benchmark, names):
+    for benchmark in shelf:
         benchmarks.items(benchmark, split, ItemsKey(lab_seed=lab_seed), limit)
         if benchmark.runs_code:
             sandbox.how()
 
 
 def measure_all(
-    names: list[str], model: str, instruct: str | None, folders: dict[str, Path], split: options.SplitName,
-    limit: int | None, lab_seed: int, again: bool, progress: console.Progress,
+    shelf: dict[str, Benchmark], model: str, instruct: str | None, folders: dict[str, Path], asked: dict[str, Any],
+    again: bool, progress: console.Progress,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """A row per benchmark and anchor."""
+    """A row per benchmark, by the name it was asked for, and anchor; `asked` is what all their jobs have in common."""
     from pipeline import anchors as kept
-    from pipeline import benchmarks, machine, published
+    from pipeline import machine, published
     from pipeline.jobs import EvaluateJob
-    from pipeline.types import ItemsKey
 
-    threads, key, rows = machine.cached().threads, ItemsKey(lab_seed=lab_seed), []
-    for name in names:
-        benchmark = benchmarks.load_benchmark(name)
+    threads, rows = machine.cached().threads, []
+    for name, benchmark in shelf.items():
         known = published.scores(benchmark, model)
         of = [("base", model, 0), ("base_few_shot", model, benchmark.few_shot), ("instruct", instruct, 0)]
         for anchor, who, few_shot in of:
             if who is None:
                 continue
             path = str(folders[who])
-            job = EvaluateJob(model_path=path, benchmark=name, role=split, key=key, few_shot=few_shot, limit=limit)
-            progress(f"{benchmark.name}: {LABELS[anchor]}, {split} split")
+            job = EvaluateJob(model_path=path, benchmark=name, few_shot=few_shot, **asked)
+            progress(f"{benchmark.name}: {LABELS[anchor]}, {job.role} split")
             found, was_kept = kept.measure(job, who, threads, again, _score, progress)
             rows.append(row(benchmark, anchor, who, found, was_kept, known.get(anchor)))
     return rows
