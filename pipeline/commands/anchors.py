@@ -72,9 +72,7 @@ def anchors(
         }  # fmt: skip
         by_name = dict(zip(names, shelf, strict=True))
         try:
-            rows = measure_all(
-                dict(zip(names, shelf, strict=True)), model, instruct, folders, asked_of_all, again, progress
-            )
+            rows = measure_all(by_name, model, instruct, folders, asked, again, progress)
         except KeyboardInterrupt:
             raise console.Interrupted("what was measured is kept: start the same command again") from None
     progress.close()
