@@ -56,7 +56,7 @@ def _derived(folder: str, tokenizer_of: str, template_of: str, stamps: tuple[Any
     if template is None:
         raise NoTemplate(
             f"{template_of}: the tokenizer has no chat template: name an instruct-tuned sibling that has one with "
-            "--instruct, or a family whose turns the tokens are made for with --family NAME"
+            "--instruct (and --base), or a family whose turns the tokens are made for with --family NAME"
         )
     tokenizer.chat_template = template
     switch = thinking_switch(tokenizer, folder)

@@ -87,9 +87,12 @@ def evaluate_all(
     engines: dict[str, tuple[str, dict[str, Any]]], progress: Callable[..., None],
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """An `Evaluation` by benchmark and role."""
-    from pipeline import benchmarks, evaluate, machine
+    from pipeline import benchmarks, chat, evaluate, machine
     from pipeline.types import ItemsKey
 
+    for role, (_, chosen) in engines.items():
+        if chosen.get("thinking") and role in folders:  # better refused before anything is loaded
+            chat.with_thinking(chat.family_of(folders[role]))
     threads, key = machine.cached().threads, ItemsKey(lab_seed=lab_seed)
     progress("importing torch and lm-eval")
     import torch
