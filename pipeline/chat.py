@@ -182,7 +182,9 @@ def with_thinking(family: Family) -> Family:
     """The family with thinking on, for evaluation. Raises InputError if its models know no thinking."""
     switches = {name: True for name in derived.THINKING if name in family.template_kwargs}
     if not switches:
-        raise InputError(f"--thinking: the chat template of {family.name} knows no thinking: omit it")
+        raise InputError(
+            f"--thinking: the chat template of this model (family {family.name}) knows no thinking: omit it"
+        )
     return family.model_copy(update={"template_kwargs": family.template_kwargs | switches})
 
 

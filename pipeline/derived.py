@@ -56,7 +56,7 @@ def _derived(folder: str, tokenizer_of: str, template_of: str, stamps: tuple[Any
     if template is None:
         raise NoTemplate(
             f"{template_of}: the tokenizer has no chat template: name an instruct-tuned sibling that has one with "
-            "--instruct, or a family whose turns the tokens are made for with --family NAME"
+            "--instruct (and --base), or a family whose turns the tokens are made for with --family NAME"
         )
     tokenizer.chat_template = template
     switch = thinking_switch(tokenizer, folder)
@@ -80,10 +80,11 @@ def _derived(folder: str, tokenizer_of: str, template_of: str, stamps: tuple[Any
 def causal_architectures(folder: str, config: Any) -> tuple[str, ...]:
     """The architectures that config.json names. Raises InputError unless AutoModelForCausalLM loads one of them."""
     named = tuple(config.get("architectures") or ()) if isinstance(config, dict) else ()
-    kind = config.get("model_type") if named else None
+    kind = config.get("model_type") if isinstance(config, dict) else None
     where = f"{Path(folder) / 'config.json'}"
     if not named or not kind:
-        raise InputError(f"{where}: names no architecture or no model_type: is it a causal language model's folder?")
+        found = f"names {named[0]} but no model_type" if named else "names no architecture"
+        raise InputError(f"{where}: {found}: is it whole, and a causal language model's?")
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as KNOWN
 
     loaded = KNOWN.get(kind)

@@ -24,11 +24,12 @@ class Searched:
     high: float | None = None
     log: bool = False
     choices: tuple[Any, ...] = ()
+    also: tuple[Any, ...] = ()  # may be proposed, too, but is no value to search
 
     def dimension(self) -> Dimension:
         """The same as a dimension of a search space."""
         if self.choices:
-            return Dimension(kind="choice", choices=self.choices)
+            return Dimension(kind="choice", choices=self.choices, also=self.also)
         kind: Literal["int", "float"] = "int" if isinstance(self.low, int) else "float"
         return Dimension(kind=kind, low=self.low, high=self.high, log=self.log)
 
@@ -61,7 +62,7 @@ class SftParams(Strict):
     rslora: Annotated[bool, YES_NO] = False
     dora: Annotated[bool, YES_NO] = False
     # the embeddings beside an adapter; auto: where pre-training never saw the token that ends a turn
-    embeddings: Annotated[Literal["auto"] | bool, YES_NO] = "auto"
+    embeddings: Annotated[Literal["auto"] | bool, Searched(choices=(False, True), also=("auto",))] = "auto"
 
     # how fast, how long
     learning_rate: Annotated[float, Searched(1e-5, 2e-2, log=True)] = Field(default=2e-3, gt=0.0, le=1.0)

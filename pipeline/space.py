@@ -63,9 +63,10 @@ def _check(value: Any, dimension: Dimension) -> list[str]:
         return _check_mixture(value, dimension.choices)
     if dimension.kind == "choice":
         # by type too: in Python True == 1
-        if any(value == choice and type(value) is type(choice) for choice in dimension.choices):
+        allowed = (*dimension.choices, *dimension.also)
+        if any(value == choice and type(value) is type(choice) for choice in allowed):
             return []
-        return [f"must be one of {', '.join(map(str, dimension.choices))}, not {value!r}"]
+        return [f"must be one of {', '.join(map(str, allowed))}, not {value!r}"]
     return _check_number(value, dimension)
 
 

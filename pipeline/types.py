@@ -62,6 +62,7 @@ class Dimension(Strict):
     high: float | None = None
     log: bool = False
     choices: tuple[Any, ...] = ()  # for a mixture: the names of the sources that may be mixed
+    also: tuple[Any, ...] = ()  # allowed beside the choices, drawn by no one
 
 
 Space = dict[str, Dimension]

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.params import DEFAULT_TOKENS, LENGTHS, PARAMS, SftParams, dimensions
+from pipeline.space import check_space
 from pipeline.validation import first_fault
 
 
@@ -79,9 +80,16 @@ def test_the_defaults_lie_in_the_searched_ranges():
     defaults = SftParams().model_dump()
     for name, dimension in dimensions("sft").items():
         if dimension.kind == "choice":
-            assert defaults[name] in (*dimension.choices, "auto")  # auto is decided by the model
+            assert defaults[name] in (*dimension.choices, *dimension.also)
         else:
             assert dimension.low <= defaults[name] <= dimension.high
+
+
+def test_what_a_default_decides_by_itself_may_be_proposed_and_is_never_drawn():
+    space = {"stages.0.params.embeddings": dimensions("sft")["embeddings"]}
+    assert space["stages.0.params.embeddings"].choices == (False, True)
+    for value, problems in (("auto", 0), (True, 0), ("always", 1), (1, 1)):
+        assert len(check_space({"stages.0.params.embeddings": value}, space)) == problems
 
 
 def test_a_trainer_that_is_not_known_here_has_no_dimensions():

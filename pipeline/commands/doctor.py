@@ -14,10 +14,18 @@ from pipeline import __version__, console
 from pipeline.commands import options
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "lm_eval", "pydantic", "typer")
+# what could not be executed where this was written: no GPU, no Hub, no key, one Linux machine
 UNTESTED = (
-    "GPUs: the code paths exist (device and dtype by measurement) and have never run",
-    "the Hub: fetching models and data sets is written after its documentation and has never met a network",
-    "real weights: the three families' architecture classes are exercised at 0.2 M parameters only",
+    "GPUs: device and dtype are chosen by measurement, activations are checkpointed; none of it has met a GPU",
+    "the memory that `list models` tells: a formula from the literature, measured on no GPU",
+    "vLLM and other engines on a GPU: none ships; answers made by them are scored with --engine recorded:FILE",
+    "the Hub: fetching models (gated ones, too) and data sets follows its documentation and has met no network",
+    "Hub ids, revisions, licences and access of `list models`: not looked up; the sizes follow from the models' shapes",
+    "real weights of Qwen3, SmolLM3 and Gemma 3: their classes are exercised tiny, with images and untied ones, too",
+    "SmolLM3's own tokenizer and chat template: neither could be had; Qwen3's and Gemma 3's were compared with ours",
+    "models taken by --family auto: real chat templates on tiny random models; no code of a model's own is run",
+    "mixtures of experts, quantised checkpoints and adapters other than LoRA's kind",
+    "GPQA's own items, which are gated: none could be had",
     "bfcl's data file (exec_simple): its rule ran on rows of its form and on simple_python's functions",
     "macOS (jobs are spawned there instead of forked) and Windows",
     "OpenAI's and Anthropic's own servers: judges have been asked on this machine only, with a script behind them",

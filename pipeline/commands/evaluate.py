@@ -72,7 +72,7 @@ def evaluate(
     wanted = {role: name for role, name in named.items() if name is not None}
     engine, _, file = engine.partition(":")  # recorded:FILE
     options.plugin("engines", engine, "--engine")
-    plain = (_plain(engine), options.thinking(thinking, _plain(engine)))
+    plain = (_plain(engine), options.thinking(thinking, _plain(engine) if instruct else engine))
     looked_up = {"model"} if engine == RECORDED else set()  # MODEL is then a label
     for role, name in wanted.items():
         if role not in looked_up:

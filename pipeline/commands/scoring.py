@@ -35,9 +35,12 @@ def evaluate_all(
     configured_as: Path | None = None,
 ) -> Found:  # fmt: skip
     """An `Evaluation` by benchmark and role; with `configured_as` also the base's under that model's settings."""
-    from pipeline import benchmarks, evaluate, machine
+    from pipeline import benchmarks, chat, evaluate, machine
     from pipeline.types import ItemsKey
 
+    for role, (_, chosen) in engines.items():
+        if chosen.get("thinking") and role in folders:  # better refused before anything is loaded
+            chat.with_thinking(chat.family_of(folders[role]))
     threads, key = machine.cached().threads, ItemsKey(lab_seed=lab_seed)
     progress("importing torch and lm-eval")
     import torch
