@@ -1,4 +1,4 @@
-"""Two unknowns, each worked out in a chain of steps, and their sum or difference: the miniature of AIME."""
+"""Two unknowns, worked out step by step, and their sum or what the first leaves: the miniature of AIME."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ Step = tuple[str, str, int]  # verb, sign, amount
 UNKNOWNS = {"a": ("First", "Then"), "b": ("Next", "Last")}  # a marker before each step: a tiny model copies by it
 SIGNS = {"gains": "+", "adds": "+", "loses": "-", "drops": "-"}
 FACTORS = {"doubles": 2, "triples": 3}
+JOINTS = {"sum": "+", "rest": "-"}  # of a and b
 MISREAD = ("drops",)  # the careless annotator takes it for a gain
 PHRASES = (
     "{story} Find {wanted}.",
@@ -27,12 +28,12 @@ def draw(rng: random.Random, lab_seed: int, level: str, wording: int) -> Item:
     while True:
         chains = [_chain(rng, unknown, steps, level) for unknown, steps in zip(UNKNOWNS, STEPS[level], strict=True)]
         first, second = (chain["end"] for chain in chains)
-        joint = rng.choice(("plus", "minus"))
-        result = first + second if joint == "plus" else first - second
+        joint = rng.choice(tuple(JOINTS))
+        result = _apply(first, JOINTS[joint], second)
         if result < 0 or not all(0 <= value <= LARGEST for chain in chains for value in _values(chain)):
             continue
         story = " ".join(_told(chain) for chain in chains)
-        wanted = f"a {joint} b"
+        wanted = f"the {joint}"
         return {
             "question": PHRASES[wording].format(story=story, wanted=wanted),
             "answer": str(result),
@@ -95,9 +96,9 @@ def working(item: Item, misread: bool = False) -> list[str]:
         lines += steps
         ends.append(total)
     first, second = ends
-    sign = "+" if item["joint"] == "plus" else "-"
+    sign = JOINTS[item["joint"]]
     lines.append(f"a = {first}. b = {second}.")
-    lines.append(f"a {item['joint']} b: {first} {sign} {second} = {_apply(first, sign, second)}.")
+    lines.append(f"So the {item['joint']}: {first} {sign} {second} = {_apply(first, sign, second)}.")
     return lines
 
 
