@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pipeline import anchors as kept
-from pipeline import benchmarks, cli, evaluate, fakes, machine, models, published
+from pipeline import benchmarks, cli, dressing, evaluate, fakes, machine, models, published
 from pipeline.commands import anchors as command
 from pipeline.commands import evaluated
 from pipeline.errors import InputError
@@ -48,6 +48,7 @@ def fake(tmp_path, monkeypatch):
         fakes.evaluate(folder)
 
     monkeypatch.setattr(command, "_score", score)
+    monkeypatch.setattr(dressing, "with_family", lambda found, family="auto": dict(found))  # fakes are of none
     for name, value in (("base", 0.1), ("instruct", 0.9)):
         fakes.fake_model(tmp_path / name, value)
         (tmp_path / name / "config.json").write_text("{}")
@@ -84,7 +85,7 @@ def test_three_anchors_are_measured_once_and_the_second_call_says_that_they_were
 
 def test_json_has_what_was_measured_what_was_published_and_their_difference(run, fake, monkeypatch, tmp_path):
     folders = {QWEN: tmp_path / "base", SIBLING: tmp_path / "instruct"}
-    monkeypatch.setattr(models, "resolve", lambda name, lab_seed=0, progress=None: folders[name])
+    monkeypatch.setattr(models, "resolve", lambda name, *_: folders[name])
     code, out, _ = run("anchors", "--model", QWEN, "--benchmark", "gsm8k", "--json")
     found = json.loads(out)
     assert (code, found["model"], found["instruct"], found["split"]) == (0, QWEN, SIBLING, "final")

@@ -235,7 +235,7 @@ def short(tmp_path):
     folder = tmp_path / "short"
     shutil.copytree(share("evals") / HEALTH, folder)
     path = folder / "benchmark.yaml"
-    text = path.read_text().replace("name: healthbench", "name: short")
+    text = path.read_text().replace("name: healthbench", "name: short\ntask: healthbench")
     path.write_text(text.replace("max_tokens: 16384", "max_tokens: 8"))
     return folder
 
