@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from pipeline import console
+from pipeline import console, libraries
 from pipeline.commands import bench, lab, run
 from pipeline.commands.compare import compare
 from pipeline.commands.doctor import doctor
@@ -22,8 +22,6 @@ from pipeline.commands.listing import list_kind
 from pipeline.commands.reading import report, rerun
 from pipeline.errors import InputError, PosttrainError
 
-# What the libraries below are told, in this process and in all that it starts: no progress bars, no telemetry.
-QUIET = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
 INPUT_IS_WRONG, BUG, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(
@@ -56,8 +54,7 @@ app.add_typer(bench.app, name="bench")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code. Every error is one line on stderr."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    libraries.settle()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _exit_code(list(sys.argv[1:] if arguments is None else arguments))

@@ -22,6 +22,9 @@ class TrialJob(Record):
     fidelity: float = 1.0
     resume_from: str | None = None  # another trial's checkpoint of the same recipe
     limit_seconds: float | None = None  # for training, saving included
+    tail_limit: int | None = (
+        None  # steps of the last stage's tail at most, where a rerun's original had no time for more
+    )
     proposed_at: float = 0.0  # Unix time
     search_limit: int | None = None  # items to score; None for all
     guards: tuple[str, ...] = ("contamination",)  # asked about every source before it is trained on

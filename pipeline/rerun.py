@@ -78,6 +78,7 @@ def _job(run: Path, request: RunRequest, trial: Trial) -> TrialJob | EvaluateJob
         changes |= {"resume_from": None, "limit_seconds": None, "proposed_at": 0.0}
         if trial.outcome and "cut short" in trial.outcome.labels:
             changes["fidelity"] = trial.outcome.fidelity * A_HAIR_LESS
+        changes["tail_limit"] = trial.outcome.tail_steps if trial.outcome else None
     return job.model_copy(update=changes)
 
 

@@ -45,21 +45,24 @@ class Stages:
         resumed = Path(self.job.resume_from) if self.job.resume_from else None
         first = int(read_json(resumed / META)["stage"]) if resumed else 0
         model_path = str(resumed / START) if resumed and (resumed / START).is_dir() else self.job.model_path
-        for index, share in self._shares(first):
+        shares = list(self._shares(first))
+        for index, share in shares:
             if index > first:
                 if self._left() == 0.0:
                     break
                 model_path = self._hand_on(index - 1)
-            self._stage(index, share, model_path, resumed if index == first else None)
+            self._stage(index, share, model_path, resumed if index == first else None, index == shares[-1][0])
         return self._scored()
 
-    def _stage(self, index: int, share: float, model_path: str, resume_from: Path | None) -> None:
-        task = self._task(index, model_path, share, resume_from)
+    def _stage(self, index: int, share: float, model_path: str, resume_from: Path | None, is_last: bool) -> None:
+        task = self._task(index, model_path, share, resume_from, self.job.tail_limit if is_last else None)
         self.results[index] = plugins.entry("trainers", task.stage.trainer)(task)
         if model_path != self.job.model_path:
             shutil.copytree(model_path, self.folder / CHECKPOINT / START, copy_function=_link, dirs_exist_ok=True)
 
-    def _task(self, index: int, model_path: str, share: float, resume_from: Path | None = None) -> TrainTask:
+    def _task(
+        self, index: int, model_path: str, share: float, resume_from: Path | None = None, tail_limit: int | None = None
+    ) -> TrainTask:
         return TrainTask(
             model_path=model_path,
             stage=self.job.recipe.stages[index],
@@ -70,6 +73,7 @@ class Stages:
             stage_index=index,
             resume_from=resume_from,
             limit_seconds=self._left(),
+            tail_limit=tail_limit,
         )
 
     def _shares(self, first: int) -> Iterator[tuple[int, float]]:
@@ -126,6 +130,11 @@ class Stages:
             return 0
         before = 0 if min(self.results) == 0 else int(sum(self.full_lengths()[: min(self.results)]))
         return before + sum(result.body_tokens for result in self.results.values())
+
+    @property
+    def tail_steps(self) -> int | None:
+        """Of the last stage's tail, if the time limit ended it early."""
+        return self.results[max(self.results)].tail_steps if self.results else None
 
     @property
     def fidelity(self) -> float:

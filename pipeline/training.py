@@ -28,6 +28,7 @@ class TrainTask:
     stage_index: int = 0
     resume_from: Path | None = None  # a CHECKPOINT of the same stage, with the same rows and parameters
     limit_seconds: float | None = None  # from the call on; the stage ends early rather than later
+    tail_limit: int | None = None  # steps of the tail at most: as many as an earlier run had time for
 
 
 class TrainResult(Record):
@@ -43,3 +44,4 @@ class TrainResult(Record):
     first_step_at: float  # Unix time of the end of this call's first step
     parameters: int  # of the whole model
     cut_short: bool = False  # the time limit ended it before its fidelity was reached
+    tail_steps: int | None = None  # of the tail, if the time limit ended that early, too; None: all

@@ -96,6 +96,7 @@ class TrialRun:
             final_loss=results[-1].final_loss if results else None,
             labels=tuple(labels),
             reasons=reasons,
+            tail_steps=stages.tail_steps if stages else None,
             resumable=(self.folder / CHECKPOINT).is_dir(),
             first_step_seconds=self._first_step_seconds(),
             data={"stages": [built.summary() for built in self.built]},

@@ -140,6 +140,7 @@ class Outcome(Record):
     final_loss: float | None = None
     labels: tuple[str, ...] = ()  # such as "does not stop", "cut short"
     reasons: dict[str, str] = {}  # why, by label, where there is more to say
+    tail_steps: int | None = None  # of the last stage, if the time limit ended its tail early
     resumable: bool = False  # a checkpoint for a continuation lies in the trial's folder
     first_step_seconds: float | None = None  # from the proposal to the end of the first training step
     data: dict[str, Any] = {}  # rows per source, removed overlaps

@@ -7,9 +7,11 @@ import tempfile
 
 from hypothesis import HealthCheck, settings
 
+from pipeline import libraries
+
 # at import: before any test module can import a library that reads these once
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TQDM_DISABLE"] = "1"
+libraries.settle()
 _temporary = None
 if os.environ.get("POSTTRAIN_TEST_HOME"):
     os.environ["POSTTRAIN_HOME"] = os.environ["POSTTRAIN_TEST_HOME"]

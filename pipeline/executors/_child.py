@@ -12,6 +12,7 @@ import threading
 import traceback
 from pathlib import Path
 
+from pipeline import libraries
 from pipeline.types import Job
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -44,11 +45,10 @@ def signal_on_parent_death(signum: int) -> None:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Variables for a new worker: this process's, quiet libraries, and a path on which this package is found."""
-    quiet = {"TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    """A new worker's variables: this process's, what libraries are told, a path on which this package is found."""
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    return quiet | os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)}
+    return libraries.SETTINGS | os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)}
 
 
 def kill_group(pid: int) -> None:

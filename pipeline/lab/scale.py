@@ -41,9 +41,9 @@ FULL = Scale(
     hidden=64,
     layers=3,
     passages={"maths": 26_000, "calls": 36_000, "facts": 40_000},
-    steps=4200,
+    steps=3400,
     lessons=8000,
-    lesson_tokens=1_800_000,
+    lesson_tokens=1_500_000,
 )
 MICRO = Scale(
     name="micro",

@@ -34,6 +34,7 @@ class Run(TrainerCallback):
         self.position = start
         self.body_steps = max(plan.body_steps, start)
         self.cut_short = False
+        self.tail_cut: int | None = None  # steps of a tail that the time limit ended
         self.first_step_at = 0.0
         self.losses: list[float] = []
         self.step_seconds: list[float] = []
@@ -44,7 +45,9 @@ class Run(TrainerCallback):
     @property
     def end(self) -> int:
         """The position after the tail."""
-        return self.body_steps + self.plan.tail_steps(self.body_steps)
+        tail = self.plan.tail_steps(self.body_steps)
+        limit = self.task.tail_limit if self.tail_cut is None else self.tail_cut
+        return self.body_steps + (tail if limit is None else min(tail, limit))
 
     @property
     def tokens(self) -> int:
@@ -69,7 +72,10 @@ class Run(TrainerCallback):
             group["lr"] = rate
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        """Record the step; end the body at its last step or when time is short; end the run after the tail."""
+        """Record the step; end the body at its last step or when time is short; end the run after the tail.
+
+        Where the machine becomes slower in the tail, the tail ends early, too: late weights are no weights.
+        """
         loss = float(self.trainer.step_loss)
         if not math.isfinite(loss):
             self._write()
@@ -79,6 +85,8 @@ class Run(TrainerCallback):
             self.cut_short = self.position < self.body_steps
             self.body_steps = self.position
             self._save_checkpoint()
+        elif self.body_steps < self.position < self.end and self._out_of_time(1, savings=1):
+            self.tail_cut = self.position - self.body_steps
         control.should_training_stop = self.position >= self.end
         return control
 
@@ -101,11 +109,15 @@ class Run(TrainerCallback):
     def _must_end_body(self) -> bool:
         if self.position == self.body_steps:
             return True
+        # one more body step, then the tail, the checkpoint and the scored weights
+        return self._out_of_time(1 + self.plan.tail_steps(self.position + 1), savings=2)
+
+    def _out_of_time(self, steps: int, savings: int) -> bool:
+        """Whether so many more steps and so many savings are too much for the time limit."""
         if self.task.limit_seconds is None:
             return False
         pace = float(np.mean(self.step_seconds[-RECENT:]))
-        # one more body step, then the tail, the checkpoint and the scored weights
-        needed = pace * (1 + self.plan.tail_steps(self.position + 1)) * 1.1 + 2 * self._saving_seconds()
+        needed = pace * steps * 1.1 + savings * self._saving_seconds()
         return time.perf_counter() - self.begun + needed > self.task.limit_seconds
 
     def _saving_seconds(self) -> float:

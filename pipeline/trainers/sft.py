@@ -54,6 +54,7 @@ def train(task: TrainTask) -> TrainResult:
         first_step_at=run.first_step_at,
         parameters=sum(p.numel() for p in trainer.model.parameters()),
         cut_short=run.cut_short,
+        tail_steps=run.tail_cut,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pipeline import weights
 from pipeline.chat import render
 from pipeline.data import Built
 from pipeline.errors import TrainError
-from pipeline.trainers import _trainer, sft
+from pipeline.trainers import _run, _trainer, sft
 from pipeline.training import CHECKPOINT, LOSSES, MODEL, PROGRESS, TrainResult, TrainTask
 from pipeline.types import DataRef, Stage
 from tests import tiny_models
@@ -36,7 +37,7 @@ BUILT = Built(("sums", "stories"), (3.0, 1.0), (SUMS, STORIES), {}, {})
 
 
 def task(folder: Path, name: str = "qwen3", built: Built = BUILT, fidelity: float = 1.0, **rest: Any) -> TrainTask:
-    own = {key: rest.pop(key) for key in ("resume_from", "limit_seconds") if key in rest}
+    own = {key: rest.pop(key) for key in ("resume_from", "limit_seconds", "tail_limit") if key in rest}
     stage = Stage(data=(DataRef(name="sums"),), params=STANDARD | rest)
     return TrainTask(str(tiny_models.taught(name)), stage, built, seed=5, folder=folder, fidelity=fidelity, **own)
 
@@ -181,9 +182,27 @@ def test_a_time_limit_ends_the_body_early_and_still_leaves_everything(tmp_path):
     result = sft.train(task(tmp_path / "run", tokens=10**6, limit_seconds=1.5))
     assert result.cut_short and result.seconds < 2.5
     assert 0 < result.body_tokens < result.full_tokens
-    assert len(losses(tmp_path / "run", tail=True)) == max(1, round(0.15 * result.steps))
+    tail = len(losses(tmp_path / "run", tail=True))
+    assert tail == (max(1, round(0.15 * result.steps)) if result.tail_steps is None else result.tail_steps)
     on = sft.train(task(tmp_path / "on", tokens=10**6, limit_seconds=1.5, resume_from=tmp_path / "run" / CHECKPOINT))
     assert on.steps > result.steps and Path(on.model_path).is_dir()
+
+
+def test_a_machine_that_becomes_slower_in_the_tail_ends_it_early_and_a_rerun_is_the_same(tmp_path, monkeypatch):
+    record = _run.Run._record
+
+    def slow(run: _run.Run, loss: float) -> None:
+        time.sleep(0.3 if run.position >= run.body_steps else 0.0)
+        record(run, loss)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_run.Run, "_record", slow)
+        result = sft.train(task(tmp_path / "run", tokens=10**6, limit_seconds=2.0))
+    assert result.tail_steps is not None and 0 < result.tail_steps == len(losses(tmp_path / "run", tail=True))
+    assert result.tail_steps < round(0.15 * result.steps) and result.seconds < 3.0
+    fidelity = result.body_tokens / result.full_tokens * (1 - 1e-9)
+    again = sft.train(task(tmp_path / "again", tokens=10**6, fidelity=fidelity, tail_limit=result.tail_steps))
+    assert again.steps == result.steps and torch.equal(logits(again.model_path), logits(result.model_path))
 
 
 def test_a_limit_that_is_already_over_still_gives_one_step(tmp_path):
