@@ -52,7 +52,7 @@ def llama(folder: Path, tokens: Any, tied: bool = True, **sizes: Any) -> Path:
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
         "tie_word_embeddings": tied, "pad_token_id": None, "bos_token_id": None, "eos_token_id": tokens.eos_token_id,
     }  # fmt: skip
-    return _saved(LlamaForCausalLM(LlamaConfig(**common | sizes)), tokens, folder)
+    return _saved(LlamaForCausalLM, LlamaConfig(**common | sizes), tokens, folder)
 
 
 def gpt2(folder: Path, tokens: Any) -> Path:
@@ -63,11 +63,14 @@ def gpt2(folder: Path, tokens: Any) -> Path:
         vocab_size=len(tokens), n_embd=32, n_layer=2, n_head=4, n_positions=1024,
         bos_token_id=tokens.eos_token_id, eos_token_id=tokens.eos_token_id,
     )  # fmt: skip
-    return _saved(GPT2LMHeadModel(config), tokens, folder)
+    return _saved(GPT2LMHeadModel, config, tokens, folder)
 
 
-def _saved(model: Any, tokens: Any, folder: Path) -> Path:
-    model.save_pretrained(folder)
+def _saved(kind: Any, config: Any, tokens: Any, folder: Path) -> Path:
+    import torch
+
+    torch.manual_seed(0)
+    kind(config).save_pretrained(folder)
     tokens.save_pretrained(folder)
     return folder
 
@@ -78,7 +81,7 @@ def untied(folder: Path, name: str) -> Path:
 
     config = tiny_models.config(name, 32)
     config.tie_word_embeddings = False
-    return _saved(AutoModelForCausalLM.from_config(config), tiny_models.tokenizer(name), folder)
+    return _saved(AutoModelForCausalLM.from_config, config, tiny_models.tokenizer(name), folder)
 
 
 def gemma3_with_images(folder: Path) -> Path:
@@ -94,4 +97,4 @@ def gemma3_with_images(folder: Path) -> Path:
     config = Gemma3Config(
         text_config=tiny_models.config("gemma3", 32), vision_config=images, mm_tokens_per_image=4, **places
     )
-    return _saved(Gemma3ForConditionalGeneration(config), tokens, folder)
+    return _saved(Gemma3ForConditionalGeneration, config, tokens, folder)

@@ -58,9 +58,11 @@ def test_an_adapter_and_its_merged_weights_are_one_model(tmp_path, made, kind):
     apart, merged = logits(result.model_path, adapter), logits(tmp_path / "merged")
     assert torch.allclose(apart, merged, atol=1e-5)
     assert not torch.allclose(merged, logits(made[kind]), atol=1e-3)
-    prompt = weights.load_tokenizer(tmp_path / "merged")("2 + 3", return_tensors="pt")
+    tokens = weights.load_tokenizer(tmp_path / "merged")
+    prompt = tokens("2 + 3", return_tensors="pt")
     greedy = [
-        model.generate(**prompt, max_new_tokens=12, do_sample=False)
+        # the bare base's own generation config does not know the turn's end
+        model.generate(**prompt, max_new_tokens=12, do_sample=False, eos_token_id=tokens.eos_token_id)
         for model in (adapter.eval(), weights.load_model(tmp_path / "merged"), weights.load_model(result.model_path))
     ]
     assert torch.equal(greedy[0], greedy[1]) and torch.equal(greedy[1], greedy[2])
