@@ -1,7 +1,8 @@
 """What judges cost: list prices in US dollars per million tokens, and estimates from the lengths of texts.
 
-Prices are OpenAI's (openai.com/api/pricing) and Anthropic's (claude.com/pricing) of November 2025, without discounts
-for caches or batches. A model that is not in the table, or that runs on a server of one's own, has no known price.
+Prices are the standard tier's, without discounts for caches or batches, collected in November 2026 from public copies
+of OpenAI's list (developers.openai.com/api/docs/pricing) and Anthropic's (claude.com/pricing); they may have changed
+since. A model that is not in the table, or that runs on a server of one's own, has no known price.
 """
 
 from __future__ import annotations
