@@ -1,7 +1,8 @@
 """What judges cost: list prices in US dollars per million tokens, and estimates from the lengths of texts.
 
-Prices are OpenAI's (openai.com/api/pricing) and Anthropic's (claude.com/pricing) of November 2025, without discounts
-for caches or batches. A model that is not in the table, or that runs on a server of one's own, has no known price.
+Prices are the standard tier's, without discounts for caches or batches, compared in November 2026 with public copies of
+OpenAI's list (developers.openai.com/api/docs/pricing) and Anthropic's (claude.com/pricing); they may have changed
+since. A model that is not in the table, or that runs on a server of one's own, has no known price.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ PRICES: dict[str, dict[str, tuple[float, float]]] = {  # provider -> model -> (i
         "claude-haiku-4-5": (1.0, 5.0),
         "claude-sonnet-4-5": (3.0, 15.0),
         "claude-sonnet-4": (3.0, 15.0),
+        "claude-sonnet-5-5": (2.0, 10.0),
+        "claude-opus-5": (5.0, 25.0),
         "claude-opus-4-5": (5.0, 25.0),
         "claude-opus-4-1": (15.0, 75.0),
     },
