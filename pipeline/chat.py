@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from pipeline import derived, plugins
 from pipeline.errors import InputError
+from pipeline.family import Family
 from pipeline.paths import read_json, write_json
-from pipeline.types import Family
 
 Message = dict[str, Any]
 _TOOLS = re.compile(r"\btools\b")  # the variable in which a template gets them

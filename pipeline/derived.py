@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.family import Family
 from pipeline.paths import read_json
-from pipeline.types import Family
 
 NAME = "auto"
 TOKENIZER = "tokenizer.json"

@@ -15,8 +15,8 @@ from typing import Any
 from pipeline import derived, plugins
 from pipeline.chat import ADAPTER, FAMILY_FILE, base_of, brings_template, family_of, missing_tokens, tokenizer_folder
 from pipeline.errors import InputError, unknown
+from pipeline.family import Family
 from pipeline.paths import digest, home, read_json, write_json
-from pipeline.types import Family
 
 AUTO = derived.NAME
 
@@ -41,7 +41,7 @@ def named(name: str) -> Family:
     found = plugins.load("families", name)
     family = getattr(found, "FAMILY", found)
     if not isinstance(family, Family):
-        raise InputError(f"--family {name}: defines no FAMILY: add one, a pipeline.types.Family")
+        raise InputError(f"--family {name}: defines no FAMILY: add one, a pipeline.family.Family")
     return family
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from pipeline.contracts import Executor
 from pipeline.evaluate import Evaluated
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob, TrialJob
 from pipeline.paths import digest, read_json, write_json, write_jsonl
@@ -27,7 +28,6 @@ from pipeline.types import (
     Budget,
     Cost,
     DataRef,
-    Executor,
     Finished,
     ItemsKey,
     Job,

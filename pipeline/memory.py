@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.types import Pair, Shape
+from pipeline.family import Pair, Shape
 
 Method = Literal["lora", "lora_embeddings", "full"]
 METHODS: tuple[Method, ...] = ("lora", "lora_embeddings", "full")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import finish, flight, models, plugins
+from pipeline.contracts import Executor
 from pipeline.cores import cores
 from pipeline.errors import InputError, PosttrainError, unknown
 from pipeline.evaluate import Evaluated
@@ -14,7 +15,7 @@ from pipeline.jobs import JOB, OUTCOME, EvaluateJob, TrialJob
 from pipeline.ledger import Ledger
 from pipeline.paths import read_json, write_json
 from pipeline.request import RunRequest, read_run
-from pipeline.types import Executor, Job, Outcome, Score, Trial
+from pipeline.types import Job, Outcome, Score, Trial
 
 A_HAIR_LESS = 1 - 1e-9  # of a fidelity computed from tokens: rounded up, it would ask for one more step
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.contracts import Agent
 from pipeline.request import News
 from pipeline.session import Session
-from pipeline.types import Agent
 
 MOST_REJECTIONS = 20  # in a row; an agent that goes on so would go on forever
 

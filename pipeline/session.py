@@ -9,6 +9,7 @@ from typing import Any, Self
 from pipeline import catalogue, evaluations, finish, flight, keeping, limits, opening, plugins, protocols
 from pipeline.admission import admit, load_guards
 from pipeline.clock import Clock, wall
+from pipeline.contracts import Executor
 from pipeline.cores import cores
 from pipeline.errors import InputError
 from pipeline.judges.client import check
@@ -18,7 +19,7 @@ from pipeline.lock import Lock
 from pipeline.machine import known
 from pipeline.recipe import search_space
 from pipeline.request import News, RunRequest, read_run
-from pipeline.types import Brief, Budget, Executor, Judge, Outcome, Proposal, Trial
+from pipeline.types import Brief, Budget, Judge, Outcome, Proposal, Trial
 
 TICK_SECONDS = 0.5  # how often a waiting session looks at its clock and tells of progress
 

@@ -21,9 +21,9 @@ import numpy as np
 import tokenizers
 
 from pipeline.chat import render
+from pipeline.family import Family
 from pipeline.formats import RAW
 from pipeline.paths import home, write_atomic
-from pipeline.types import Family
 
 FORMAT = 1  # of the cached files: raise it when rows are tokenised differently
 

@@ -1,4 +1,4 @@
-"""The nouns of the project and the protocols of its plugins.
+"""The nouns of the project.
 
 Every noun is frozen and crosses disk as JSON. What a user writes is validated strictly (`Strict`);
 what is read back from a ledger tolerates fields it does not know (`Record`).
@@ -6,9 +6,7 @@ what is read back from a ledger tolerates fields it does not know (`Record`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -338,94 +336,3 @@ class Finished(Record):
     job: str
     exit_code: int
     reason: str = ""
-
-
-class Shape(Strict):
-    """The sizes of a decoder that decide its memory: numbers, as config.json has them."""
-
-    hidden: int
-    layers: int
-    heads: int
-    key_value_heads: int
-    head_dim: int
-    intermediate: int
-    vocabulary: int
-    tied: bool = True  # input and output embeddings are one matrix
-
-
-class Pair(Strict):
-    """A base on the Hub and its official instruct-tuned sibling, which share architecture, size and licence."""
-
-    base: str
-    instruct: str
-    revision: str = "main"  # what is fetched: a commit would make it repeatable, none could be looked up offline
-    parameters: int  # of the whole checkpoint, a vision tower included
-    shape: Shape  # of its text part
-    licence: str
-    gated: bool = False  # the Hub asks for terms to be accepted and a login
-
-
-class Family(Strict):
-    """A model family: everything that decides how its turns are rendered, ended and adapted."""
-
-    name: str
-    summary: str
-    architectures: tuple[str, ...]
-    chat_template: str  # used where the tokenizer brings none
-    tools_template: str | None = None  # the same for conversations with tools
-    template_kwargs: dict[str, Any] = {}
-    end_of_turn: str
-    pad: str
-    bos: str | None = None
-    special_tokens: tuple[str, ...]
-    plain_tokens: tuple[str, ...] = ()  # whole tokens that are not special: decoding shows them
-    lora_targets: tuple[str, ...]
-    lora_exclude: str | None = None
-    pairs: tuple[Pair, ...] = ()
-
-
-# ---------------------------------------------------------------- protocols
-
-
-class Agent(Protocol):
-    """Proposes what to try next: a pure function of brief, seed and history, so that a resumed search goes on alike."""
-
-    def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
-        """The next proposal; None means: wait for a pending trial, or stop if none is pending."""
-        ...
-
-
-class Engine(Protocol):
-    """Generates text with a model."""
-
-    def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
-        """One list of `n` completions per request, in the order of the requests."""
-        ...
-
-
-class Executor(Protocol):
-    """Runs jobs, each in a killable process of its own."""
-
-    slots: int
-
-    def start(self, job: Job) -> None: ...
-
-    def wait(self, timeout: float | None = None) -> Finished | None:
-        """The next job that ended, or None when the timeout passed or nothing runs."""
-        ...
-
-    def cancel(self, job_id: str) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Guard(Protocol):
-    """Looks for cheating or accidents at one or more doors; a module may leave any of these out."""
-
-    def on_proposal(self, proposal: Proposal, recipe: Recipe, space: Space) -> Verdict: ...
-
-    def on_source(
-        self, name: str, rows: Sequence[dict[str, Any]], final_items: Sequence[dict[str, Any]]
-    ) -> Verdict: ...
-
-    def on_finish(self, run_folder: Path) -> Verdict: ...

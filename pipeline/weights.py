@@ -15,8 +15,8 @@ from typing import Any
 
 from pipeline.chat import FAMILY_FILE, base_of, family_of, mend_generation_config, prepare, tokenizer_folder
 from pipeline.errors import InputError
+from pipeline.family import Family
 from pipeline.paths import write_json
-from pipeline.types import Family
 
 DTYPES = ("float32", "bfloat16")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline import memory, plugins
-from pipeline.types import Pair
+from pipeline.family import Pair
 
 PAIRS = [
     pytest.param(name, pair, id=pair.base)

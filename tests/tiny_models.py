@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline import plugins, worlds
 from pipeline.chat import mend_generation_config, prepare
-from pipeline.types import Family
+from pipeline.family import Family
 
 STEPS = 60
 FAMILIES = tuple(plugins.names("families"))

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from pipeline.agents import _drawing
 from pipeline.agents._pace import ETA, Pace, can_continue, fidelity_of, score_of
-from pipeline.types import Agent, Brief, Budget, Proposal, Trial
+from pipeline.contracts import Agent
+from pipeline.types import Brief, Budget, Proposal, Trial
 
 
 def create(brief: Brief, seed: int) -> Agent:

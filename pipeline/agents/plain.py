@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.types import Agent, Brief, Budget, Proposal, Trial
+from pipeline.contracts import Agent
+from pipeline.types import Brief, Budget, Proposal, Trial
 
 
 def create(brief: Brief, seed: int) -> Agent:

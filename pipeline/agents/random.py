@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from pipeline.contracts import Agent
 from pipeline.errors import InputError
 from pipeline.recipe import apply_changes
-from pipeline.types import Agent, Brief, Budget, Dimension, Proposal, Trial
+from pipeline.types import Brief, Budget, Dimension, Proposal, Trial
 
 TRIALS = 4  # that a budget should be enough for, per slot
 FIRST_FIDELITY = 0.25  # before anything was measured

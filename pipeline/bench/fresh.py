@@ -8,13 +8,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from pipeline.contracts import Executor
 from pipeline.errors import PosttrainError
 from pipeline.executors import spawn
 from pipeline.flight import last_line
 from pipeline.jobs import JOB, OUTCOME
 from pipeline.paths import read_json, write_json
 from pipeline.reporting.blocks import Table
-from pipeline.types import Executor, Job
+from pipeline.types import Job
 
 Rows = Sequence[tuple[str, ...]]
 Round = dict[str, dict[str, Any]]  # by side: what its job wrote, and `process_seconds`

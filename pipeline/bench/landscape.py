@@ -15,12 +15,13 @@ from pipeline import asking, plugins, reproduce
 from pipeline.asking import Asked, Resolve
 from pipeline.bench import landscape_table, results
 from pipeline.clock import wall
+from pipeline.contracts import Executor
 from pipeline.errors import InputError
 from pipeline.recipe import apply_changes
 from pipeline.reproduce import Watching
 from pipeline.request import RunRequest, read_run
 from pipeline.session import Session
-from pipeline.types import Brief, Budget, Executor, Proposal, Recipe, Trial
+from pipeline.types import Brief, Budget, Proposal, Recipe, Trial
 
 KIND = "landscape"
 DATA, TOKENS = "stages.0.data", "stages.0.params.tokens"

@@ -9,11 +9,12 @@ from typing import Any
 
 from pipeline.bench.results import Document, ground, ground_text
 from pipeline.clock import wall
+from pipeline.contracts import Executor
 from pipeline.errors import PosttrainError
 from pipeline.reporting.blocks import Page, Table
 from pipeline.request import News, RunRequest
 from pipeline.session import Session
-from pipeline.types import Budget, Executor, Proposal, Trial
+from pipeline.types import Budget, Proposal, Trial
 
 FIDELITY = 0.005  # of the recipe: a few steps, planned at full length as every trial's are
 ITEMS = 4  # scored per trial: what comes after the first step is not measured

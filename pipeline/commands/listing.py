@@ -13,7 +13,7 @@ from pipeline.commands import options
 from pipeline.errors import unknown
 
 if TYPE_CHECKING:
-    from pipeline.types import Pair, Shape
+    from pipeline.family import Pair, Shape
 
 Rows = list[dict[str, Any]]
 PLUGINS = ("agents", "trainers", "engines", "scorers", "guards", "executors", "families")
@@ -57,8 +57,8 @@ def hub_rows(family: str, pair: Pair) -> Rows:
 
 def lab_shape() -> Shape:
     """The sizes of the lab's models."""
+    from pipeline.family import Shape
     from pipeline.lab.scale import scale
-    from pipeline.types import Shape
 
     lab = scale()
     return Shape(

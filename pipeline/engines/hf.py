@@ -13,7 +13,8 @@ from pipeline import weights
 from pipeline.chat import family_of, render, with_thinking
 from pipeline.engines import _warm  # noqa: F401 (done once, before a worker is forked)
 from pipeline.engines._decode import Batch, Row
-from pipeline.types import Completion, Family, Request
+from pipeline.family import Family
+from pipeline.types import Completion, Request
 
 BATCH_ROWS = 256  # more rows gain nothing even on lab models
 CPU_BUDGET = 2**30  # bytes for cache and activations of one batch

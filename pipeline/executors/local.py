@@ -13,9 +13,10 @@ import time
 from collections import deque
 from typing import Any
 
+from pipeline.contracts import Executor
 from pipeline.errors import PosttrainError
 from pipeline.executors import _child, spawn
-from pipeline.types import Executor, Finished, Job
+from pipeline.types import Finished, Job
 
 # What a trial and an evaluation import; the heavy libraries are at the top of the plugin modules.
 WARM = (

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 
+from pipeline.contracts import Executor
 from pipeline.executors import _child
-from pipeline.types import Executor, Finished, Job
+from pipeline.types import Finished, Job
 
 _LOOK_SECONDS = 0.02
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.families._tools import ASKED, MACROS
-from pipeline.types import Family, Pair, Shape
+from pipeline.family import Family, Pair, Shape
 
 # The template writes <bos> itself: rendered text is tokenised without special tokens, or there would be two.
 TEMPLATE = r"""

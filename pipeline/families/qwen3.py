@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.families._tools import ASKED, MACROS
-from pipeline.types import Family, Pair, Shape
+from pipeline.family import Family, Pair, Shape
 
 # What Qwen's own template renders with enable_thinking=False: the block that says "nothing to think about" stands in
 # the generation prompt and before the last answer, and is left out of earlier answers. With enable_thinking=True the

@@ -1,7 +1,7 @@
 """SmolLM3: ChatML turns, answers after an empty think block, no system block."""
 
 from pipeline.families._tools import ASKED, MACROS
-from pipeline.types import Family, Pair, Shape
+from pipeline.family import Family, Pair, Shape
 
 # SmolLM3's own template with enable_thinking=False, less its system block: that one writes today's date into every
 # prompt, so that the same model would be trained and scored on different prompts tomorrow, and its 40 to 250 tokens

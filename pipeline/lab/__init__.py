@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 
 from pipeline import paths, plugins
 from pipeline.errors import InputError, unknown
+from pipeline.family import Family
 from pipeline.lab.scale import Scale, scale
-from pipeline.types import Family
 
 LAB = "lab.json"
 LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate")

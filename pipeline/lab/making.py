@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from pipeline import weights, worlds
+from pipeline.family import Family
 from pipeline.lab import architectures, tokenizers
 from pipeline.lab.pretrain import corpus, packed, pretrain
 from pipeline.lab.scale import Scale
 from pipeline.lab.tune import tune
-from pipeline.types import Family
 
 Told = Callable[..., None]
 

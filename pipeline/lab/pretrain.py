@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from pipeline import worlds
+from pipeline.family import Family
 from pipeline.lab.muon import Muon
 from pipeline.lab.scale import Scale
-from pipeline.types import Family
 
 
 def corpus(scale: Scale, lab_seed: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.types import Family
+from pipeline.family import Family
 
 
 def end_of_text(family: Family) -> str:

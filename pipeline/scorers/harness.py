@@ -13,9 +13,10 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 
+from pipeline.contracts import Engine
 from pipeline.errors import InputError
 from pipeline.repeats import merged
-from pipeline.types import Benchmark, Completion, Engine, Request
+from pipeline.types import Benchmark, Completion, Request
 
 Item = dict[str, Any]
 FEW_SHOT = "_few_shot"  # the ending of a benchmark's task in raw text form

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+from pipeline.contracts import Engine
 from pipeline.errors import JudgeError
 from pipeline.judges.ask import Asker, Question, Ruling
 from pipeline.judges.prices import price
@@ -18,7 +19,7 @@ from pipeline.judges.shown import shown
 from pipeline.judges.tasks import JudgedTask
 from pipeline.repeats import answers_of, merged
 from pipeline.scorers import harness
-from pipeline.types import Benchmark, Engine, Judge
+from pipeline.types import Benchmark, Judge
 
 Item = dict[str, Any]
 TOO_FEW_TO_TELL = 10  # verdicts; of so many unread ones not even one read means that this judge cannot judge

@@ -11,9 +11,9 @@ from transformers import set_seed
 from pipeline import weights
 from pipeline.chat import brings_template, token_id
 from pipeline.errors import TrainError
+from pipeline.family import Family
 from pipeline.params import SftParams
 from pipeline.trainers import _parts
-from pipeline.types import Family
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 CHECKPOINTING_FROM = 300_000_000  # parameters: below, recomputing activations costs 30% and saves little

@@ -10,7 +10,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from pipeline.errors import TrainError
-from pipeline.types import Family
+from pipeline.family import Family
 
 TIED_BY_NAME = frozenset(("embed_tokens", "lm_head"))  # PEFT's own list of what ensure_weight_tying knows
 # An embedding row that no gradient ever told from others lies along the direction that all such rows share (Land and

@@ -14,6 +14,7 @@ import torch
 from pipeline import weights
 from pipeline.chat import family_of
 from pipeline.errors import TrainError
+from pipeline.family import Family
 from pipeline.params import SftParams
 from pipeline.trainers import _model
 from pipeline.trainers._run import RECENT, Run, hand_on, start_of
@@ -21,7 +22,6 @@ from pipeline.trainers._trainer import Batches, Trainer, settings
 from pipeline.training import MODEL, TrainResult, TrainTask
 from pipeline.training_plan import Plan, make_plan, usable
 from pipeline.training_rows import Tokens, tokens_of
-from pipeline.types import Family
 
 
 def train(task: TrainTask) -> TrainResult:

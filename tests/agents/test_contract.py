@@ -11,10 +11,11 @@ import pytest
 
 import pipeline.agents
 from pipeline import plugins
+from pipeline.contracts import Agent
 from pipeline.recipe import apply_changes, check_space
 from pipeline.search import search
 from pipeline.session import Session
-from pipeline.types import Agent, Budget, Proposal, Trial
+from pipeline.types import Budget, Proposal, Trial
 from tests import runs
 from tests.runs import Bench
 

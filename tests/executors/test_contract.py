@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from pipeline import plugins
-from pipeline.types import Executor, Finished, Job
+from pipeline.contracts import Executor
+from pipeline.types import Finished, Job
 
 NAMES = plugins.names("executors")
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pipeline import plugins
-from pipeline.types import Guard
+from pipeline.contracts import Guard
 
 DOORS = ("on_proposal", "on_source", "on_finish")
 

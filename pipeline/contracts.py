@@ -1,0 +1,53 @@
+"""What plugins promise: the protocols of agents, engines, executors and guards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.types import Budget, Completion, Finished, Job, Proposal, Recipe, Request, Space, Trial, Verdict
+
+
+class Agent(Protocol):
+    """Proposes what to try next: a pure function of brief, seed and history, so that a resumed search goes on alike."""
+
+    def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
+        """The next proposal; None means: wait for a pending trial, or stop if none is pending."""
+        ...
+
+
+class Engine(Protocol):
+    """Generates text with a model."""
+
+    def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
+        """One list of `n` completions per request, in the order of the requests."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs jobs, each in a killable process of its own."""
+
+    slots: int
+
+    def start(self, job: Job) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> Finished | None:
+        """The next job that ended, or None when the timeout passed or nothing runs."""
+        ...
+
+    def cancel(self, job_id: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Guard(Protocol):
+    """Looks for cheating or accidents at one or more doors; a module may leave any of these out."""
+
+    def on_proposal(self, proposal: Proposal, recipe: Recipe, space: Space) -> Verdict: ...
+
+    def on_source(
+        self, name: str, rows: Sequence[dict[str, Any]], final_items: Sequence[dict[str, Any]]
+    ) -> Verdict: ...
+
+    def on_finish(self, run_folder: Path) -> Verdict: ...
