@@ -39,6 +39,7 @@ class TrialRun:
     def __init__(self, job: TrialJob, folder: Path) -> None:
         self.job, self.folder = job, folder
         self.begun = time.monotonic()
+        self.waited = max(0.0, time.time() - job.proposed_at) if job.proposed_at else 0.0  # for this process
         self.verdicts: list[Verdict] = []
         self.built: list[data.Built] = []
         self.stages: Stages | None = None
@@ -57,8 +58,13 @@ class TrialRun:
             return
         items = benchmarks.items(benchmark, "search", job.key)
         self.built = [data.build(stage, job.key, items, job.recipe.seed) for stage in job.recipe.stages]
-        self.stages = Stages(job, self.folder, self.built)
+        self.stages = Stages(self._in_time(), self.folder, self.built)
         self._score(self.stages.run(), benchmark)
+
+    def _in_time(self) -> TrialJob:
+        """The job, its time limit less what it waited for its process: a first trial waits for the workers' imports."""
+        limit = self.job.limit_seconds
+        return self.job.model_copy(update={"limit_seconds": None if limit is None else max(0.0, limit - self.waited)})
 
     def _ask_guards(self, benchmark: Benchmark) -> None:
         """Every source that is used, before a row of it is; of the good verdicts one per guard is kept."""

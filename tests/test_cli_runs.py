@@ -11,7 +11,7 @@ from functools import partial
 import psutil
 import pytest
 
-from pipeline import cli
+from pipeline import cli, lab
 from pipeline.fakes import fake_model
 
 
@@ -214,6 +214,14 @@ def test_a_model_of_no_known_family_is_refused_before_a_run_is_begun(run, place)
     code, out, err = run(*SEARCH, "--budget", "1m", "--out", "mine")
     assert (code, out) == (2, "") and "T5ForConditionalGeneration" in err.splitlines()[-1]
     assert not (place / "mine").exists()
+
+
+@pytest.mark.parametrize("command", ["search --budget 1m --model", "evaluate", "compare lab/qwen3-base"])
+def test_data_that_is_not_there_is_told_before_a_lab_is_built(run, place, monkeypatch, command):
+    monkeypatch.setattr(lab, "resolve", lambda *_, **__: pytest.fail("a lab was asked for"))
+    monkeypatch.delenv("POSTTRAIN_DATA_ROOT", raising=False)
+    code, out, err = run(*command.split(), "lab/qwen3-base", "--benchmark", "gpqamain")
+    assert (code, out) == (2, "") and "gpqamain" in err.splitlines()[-1]
 
 
 def test_report_takes_several_runs_and_every_format(run, place):

@@ -172,3 +172,8 @@ def test_a_trial_that_runs_out_of_time_is_labelled_and_can_go_on(tmp_path):
     outcome = run(tmp_path / "t", stage(tokens=10**6), limit_seconds=2.0)
     assert "cut short" in outcome.labels and outcome.scores and outcome.resumable
     assert 0 < outcome.fidelity < 1 and outcome.cost.train_seconds < 4.0
+
+
+def test_the_time_that_a_trial_waited_for_its_process_is_not_its_own_to_train(tmp_path):
+    outcome = run(tmp_path / "t", stage(tokens=10**6), limit_seconds=62.0, proposed_at=time.time() - 60)
+    assert "cut short" in outcome.labels and outcome.scores and outcome.cost.train_seconds < 10.0

@@ -12,7 +12,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
-from pipeline.commands.scoring import estimate
+from pipeline.commands.scoring import check_items, estimate
 
 if TYPE_CHECKING:
     from pipeline.types import Benchmark
@@ -81,17 +81,6 @@ def anchors(
         console.document(document)
     else:
         print(as_text(document))
-
-
-def check_items(shelf: list[Benchmark], split: options.SplitName, lab_seed: int, limit: int | None) -> None:
-    """Raises what is wrong with a benchmark's data or its sandbox: before a model is built, fetched or scored."""
-    from pipeline import benchmarks, sandbox
-    from pipeline.types import ItemsKey
-
-    for benchmark in shelf:
-        benchmarks.items(benchmark, split, ItemsKey(lab_seed=lab_seed), limit)
-        if benchmark.runs_code:
-            sandbox.how()
 
 
 def measure_all(

@@ -10,7 +10,7 @@ import typer
 from pipeline import console
 from pipeline.commands import options
 from pipeline.commands.evaluated import judging_facts, judging_text
-from pipeline.commands.scoring import estimate, evaluate_all, strict, write_items
+from pipeline.commands.scoring import check_items, estimate, evaluate_all, strict, write_items
 
 SHOWN = 10  # items on which the two differ, in the table
 
@@ -54,6 +54,7 @@ def compare(
     folder = options.new_folder(out, f"comparison-{Path(first).name}-{Path(second).name}")
     progress = console.Progress()
     with console.stdout_kept_clean():
+        check_items(shelf, split, lab_seed, limit)
         estimate(shelf, judged_by, split, lab_seed, limit, len(wanted), progress.say)
         folders = models.folders(wanted | ({"base": base} if base else {}), lab_seed, progress, family)
         folders.pop("base", None)

@@ -11,7 +11,7 @@ import typer
 from pipeline import console
 from pipeline.commands import options, terms
 from pipeline.commands.evaluated import as_text, ignored_answers, summary
-from pipeline.commands.scoring import Found, estimate, evaluate_all, write_items
+from pipeline.commands.scoring import Found, check_items, estimate, evaluate_all, write_items
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def evaluate(
     folder = options.new_folder(out, f"evaluation-{Path(model).name}")
     progress = console.Progress()
     with console.stdout_kept_clean():
+        check_items(shelf, split, lab_seed, limit)
         estimate(shelf, judged_by, split, lab_seed, limit, len(wanted), progress.say)
         labels = {role: Path(name) for role, name in wanted.items() if role in looked_up}
         here = {role: name for role, name in wanted.items() if role not in looked_up}

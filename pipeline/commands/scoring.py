@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 Found = dict[str, dict[str, Any]]  # an `Evaluation` by benchmark and role: model, base, instruct ...
 
 
+def check_items(shelf: list[Benchmark], split: options.SplitName, lab_seed: int, limit: int | None) -> None:
+    """Raises what is wrong with a benchmark's data or its sandbox: before a model is built, fetched or scored."""
+    from pipeline import benchmarks, sandbox
+    from pipeline.types import ItemsKey
+
+    for benchmark in shelf:
+        benchmarks.items(benchmark, split, ItemsKey(lab_seed=lab_seed), limit)
+        if benchmark.runs_code:
+            sandbox.how()
+
+
 def estimate(
     shelf: list[Benchmark], judge: Judge | None, split: options.Split, lab_seed: int, limit: int | None, models: int,
     say: Callable[[str], None],
