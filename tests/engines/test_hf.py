@@ -45,7 +45,7 @@ def test_answers_equal_plain_generate_and_do_not_depend_on_the_batch(name):
     folder = str(tiny_models.taught(name))
     engine = open_engine(folder, dtype="float32")
     one_by_one = open_engine(folder, dtype="float32", batch_rows=1).generate(REQUESTS)
-    assert len({answer[0].tokens for answer in one_by_one}) > 1  # rows leave the batch at different times
+    assert any(answer[0].stopped for answer in one_by_one) and not all(answer[0].stopped for answer in one_by_one)
     for rows in (2, 5, 256):
         assert open_engine(folder, dtype="float32", batch_rows=rows).generate(REQUESTS) == one_by_one
     assert [answer[0].text for answer in one_by_one] == plain_generate(folder, engine, REQUESTS)
