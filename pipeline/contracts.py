@@ -30,6 +30,10 @@ class Executor(Protocol):
 
     slots: int
 
+    def ready(self) -> None:
+        """Wait until a job that is started begins at once. Raises PosttrainError if none can."""
+        ...
+
     def start(self, job: Job) -> None: ...
 
     def wait(self, timeout: float | None = None) -> Finished | None:

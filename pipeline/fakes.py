@@ -234,10 +234,15 @@ class _Running(NamedTuple):
 class FakeExecutor:
     """Runs fake jobs in this process. Each lasts as long as it says that it cost, on a clock that waiting turns."""
 
-    def __init__(self, slots: int = 1, now: FakeTime | None = None) -> None:
-        self.slots, self.now = slots, now or FakeTime()
+    def __init__(self, slots: int = 1, now: FakeTime | None = None, import_seconds: float = 0.0) -> None:
+        self.slots, self.now, self.import_seconds = slots, now or FakeTime(), import_seconds
         self.running: dict[str, _Running] = {}
         self.started: list[Job] = []
+
+    def ready(self) -> None:
+        """Let the seconds go by that workers need for their imports."""
+        self.now.pass_(self.import_seconds)
+        self.import_seconds = 0.0
 
     def start(self, job: Job) -> None:
         """Do the job's work at once; its end is told when its time has passed."""
@@ -286,7 +291,7 @@ class _Rewired:
 
     def __init__(self, inner: Executor) -> None:
         self.inner, self.slots = inner, inner.slots
-        self.wait, self.cancel, self.close = inner.wait, inner.cancel, inner.close
+        self.ready, self.wait, self.cancel, self.close = inner.ready, inner.wait, inner.cancel, inner.close
 
     def start(self, job: Job) -> None:
         call = INSTEAD[job.call].replace("trial", "trial_in_real_time")

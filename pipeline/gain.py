@@ -15,9 +15,10 @@ Several benchmarks or models: scores are averaged first, then the ratio is taken
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -223,17 +224,14 @@ def matrix_fraction_of_scores(
     confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0,
 ) -> Fraction:  # fmt: skip
     """The fraction of the weighted averages from (value, standard error) pairs, all errors normal and independent."""
-    share = cell_weights([(cell.model, cell.benchmark) for cell in cells], weights)
-    if len(share) < len(cells):
-        raise InputError("a model and benchmark appear twice in the matrix: keep one run of each")
-    means, draws_Rx3 = np.zeros(3), np.zeros((resamples, 3))
-    for number, cell in enumerate(sorted(cells, key=lambda cell: (cell.model, cell.benchmark))):
+
+    def drawn(cell: ScoreCell, number: int) -> tuple[Array, Array]:
         values, errors = np.array([cell.best, cell.base, cell.instruct], float).T
         if not (np.isfinite(values).all() and np.isfinite(errors).all()):
             raise InputError("a score or its standard error is not a number: score it again")
-        drawn = values + errors * np.random.default_rng(seed + number).standard_normal((resamples, 3))
-        means += share[cell.model, cell.benchmark] * values
-        draws_Rx3 += share[cell.model, cell.benchmark] * drawn
+        return values, values + errors * np.random.default_rng(seed + number).standard_normal((resamples, 3))
+
+    means, draws_Rx3 = _averaged(cells, weights, drawn)
     return _ratio(means, draws_Rx3, confidence, over, "by their standard errors", None)
 
 
@@ -242,15 +240,30 @@ def _matrix_ratio(
     confidence: float, resamples: int, seed: int,
 ) -> Fraction:  # fmt: skip
     """The ratio over all cells; `hold` puts flagged cells at their base."""
+
+    def drawn(cell: Cell, number: int) -> tuple[Array, Array]:
+        return resample(_columns(cell, over, hold), resamples, seed + number)
+
+    means, draws_Rx3 = _averaged(cells, weights, drawn)
+    return _ratio(means, draws_Rx3, confidence, over.replace("_", "-"), f"by {len(cells)} cells", None)
+
+
+AnyCell = TypeVar("AnyCell", Cell, ScoreCell)
+
+
+def _averaged(
+    cells: Sequence[AnyCell], weights: Mapping[str, float], drawn: Callable[[AnyCell, int], tuple[Array, Array]]
+) -> tuple[Array, Array]:
+    """Weighted averages over cells of what `drawn` gives of each: best, floor and instruct, and their draws (R x 3)."""
     share = cell_weights([(cell.model, cell.benchmark) for cell in cells], weights)
     if len(share) < len(cells):
         raise InputError("a model and benchmark appear twice in the matrix: keep one run of each")
-    means, draws_Rx3 = np.zeros(3), np.zeros((resamples, 3))
-    for number, cell in enumerate(sorted(cells, key=lambda cell: (cell.model, cell.benchmark))):
-        cell_means, cell_draws = resample(_columns(cell, over, hold), resamples, seed + number)
-        means += share[cell.model, cell.benchmark] * cell_means
-        draws_Rx3 += share[cell.model, cell.benchmark] * cell_draws
-    return _ratio(means, draws_Rx3, confidence, over.replace("_", "-"), f"by {len(cells)} cells", None)
+    ordered = sorted(cells, key=lambda cell: (cell.model, cell.benchmark))
+    found = [drawn(cell, number) for number, cell in enumerate(ordered)]
+    parts = [share[cell.model, cell.benchmark] for cell in ordered]
+    means = np.sum([part * means for part, (means, _) in zip(parts, found, strict=True)], axis=0)
+    draws_Rx3 = np.sum([part * draws for part, (_, draws) in zip(parts, found, strict=True)], axis=0)
+    return means, draws_Rx3
 
 
 def _columns(cell: Cell, over: str, hold: bool) -> list[Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline import libraries
@@ -23,6 +24,19 @@ else:
 # time limits of single examples would fail on a machine that is busy with something else
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+
+@pytest.fixture
+def command(capfd):
+    """Calls `posttrain` in this process; returns exit code, stdout and stderr."""
+    from pipeline import cli
+
+    def call(*arguments):
+        code = cli.main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
 
 
 def pytest_unconfigure() -> None:

@@ -24,16 +24,11 @@ def posttrain(*arguments, **environment):
 
 
 @pytest.fixture
-def run(capfd, tmp_path, monkeypatch):
+def run(command, tmp_path, monkeypatch):
     """Calls the command in this process, in an empty folder; returns exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments):
-        code = cli.main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+    return command
 
 
 # ---------------------------------------------------------------- help

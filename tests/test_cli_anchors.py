@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pipeline import anchors as kept
-from pipeline import benchmarks, cli, dressing, evaluate, fakes, machine, models, published
+from pipeline import benchmarks, dressing, evaluate, fakes, machine, models, published
 from pipeline.commands import anchors as command
 from pipeline.commands import evaluated
 from pipeline.errors import InputError
@@ -19,7 +19,7 @@ ROWS = [{"question": f"What is {i} + {i}?", "answer": f"It is {2 * i}.\n#### {2 
 
 
 @pytest.fixture
-def run(capfd, tmp_path, monkeypatch):
+def run(command, tmp_path, monkeypatch):
     """Calls the command in this process, in an empty folder; returns exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POSTTRAIN_HOME", str(tmp_path / "home"))
@@ -30,12 +30,7 @@ def run(capfd, tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps({**row, "question": f"{split}: {row['question']}"}) + "\n" for row in ROWS))
 
-    def call(*arguments):
-        code = cli.main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+    return command
 
 
 @pytest.fixture

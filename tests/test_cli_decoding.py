@@ -7,22 +7,16 @@ import shutil
 
 import pytest
 
-from pipeline import cli
 from pipeline.paths import read_json, read_jsonl, write_json, write_jsonl
 from tests import tiny_models
 
 
 @pytest.fixture
-def run(capfd, tmp_path, monkeypatch):
+def run(command, tmp_path, monkeypatch):
     """Calls the command in this process, in an empty folder; returns exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments):
-        code = cli.main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+    return command
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pipeline import chat, cli, machine, weights
+from pipeline import chat, machine, weights
 from pipeline.paths import read_json, write_json
 from tests import foreign_models
 from tests.foreign_models import CHATML, real_template
@@ -16,7 +16,7 @@ ON = ["--benchmark", "tiny_gsm8k", "--limit", "2"]
 
 
 @pytest.fixture
-def run(capfd, tmp_path, monkeypatch):
+def run(command, tmp_path, monkeypatch):
     """Calls the command in this process, among `base` (without a template), `instruct`, `gpt2` and `adapter`."""
     quick = machine.Machine(
         cores=1, memory_bytes=2**33, device="cpu", device_name="a test's", dtype="float32", threads=1,
@@ -30,8 +30,7 @@ def run(capfd, tmp_path, monkeypatch):
     adapter(tmp_path)
 
     def call(*arguments):
-        code = cli.main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
+        code, out, err = command(*arguments)
         return code, out, err.strip().splitlines()[-1] if err.strip() else ""
 
     return call

@@ -11,7 +11,7 @@ from functools import partial
 import psutil
 import pytest
 
-from pipeline import cli, lab
+from pipeline import lab
 from pipeline.fakes import fake_model
 
 
@@ -27,13 +27,8 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(capfd, place):
-    def call(*arguments):
-        code = cli.main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+def run(command, place):
+    return command
 
 
 FAKE = ["--model", "base", "--benchmark", "tiny_gsm8k", "--instruct", "instruct", "--executor", "pipeline.fakes"]
@@ -216,11 +211,11 @@ def test_a_model_of_no_known_family_is_refused_before_a_run_is_begun(run, place)
     assert not (place / "mine").exists()
 
 
-@pytest.mark.parametrize("command", ["search --budget 1m --model", "evaluate", "compare lab/qwen3-base"])
-def test_data_that_is_not_there_is_told_before_a_lab_is_built(run, place, monkeypatch, command):
+@pytest.mark.parametrize("asked", ["search --budget 1m --model", "evaluate", "compare lab/qwen3-base"])
+def test_data_that_is_not_there_is_told_before_a_lab_is_built(run, place, monkeypatch, asked):
     monkeypatch.setattr(lab, "resolve", lambda *_, **__: pytest.fail("a lab was asked for"))
     monkeypatch.delenv("POSTTRAIN_DATA_ROOT", raising=False)
-    code, out, err = run(*command.split(), "lab/qwen3-base", "--benchmark", "gpqamain")
+    code, out, err = run(*asked.split(), "lab/qwen3-base", "--benchmark", "gpqamain")
     assert (code, out) == (2, "") and "gpqamain" in err.splitlines()[-1]
 
 

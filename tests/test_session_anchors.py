@@ -61,6 +61,14 @@ def test_a_second_run_takes_the_first_one_s_search_anchors_and_no_time_for_them(
     assert note["role"] == "search" and set(note["measured_at"]) == set(anchors.ROLES)
 
 
+def test_kept_anchors_leave_the_workers_imports_outside_the_budget_as_measured_ones_do(bench):
+    opened(bench, "one").begin()
+    session = opened(bench, "two")
+    session.executor.import_seconds = 5.0
+    session.begin()
+    assert session.clock.outside_seconds["starting workers"] == 5.0 and session.clock.used() == 0.0
+
+
 def test_the_report_is_the_same_as_with_measured_anchors(bench, monkeypatch):
     monkeypatch.setattr(finish, "sealed_key", lambda folder, request: ItemsKey())  # a fake's items hang on the salt
     reports = []

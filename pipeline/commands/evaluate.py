@@ -122,13 +122,14 @@ def resolved(
     """The models' folders; an anchor that cannot be had is refused with the flag that takes a published one instead."""
     from pipeline import models, published
 
-    for role in ("base", "instruct"):
-        try:
-            if role in wanted and not Path(wanted[role]).is_dir():
-                models.resolve(wanted[role], lab_seed, progress)
-        except InputError as error:
-            raise published.instead(error, shelf, wanted.get("base")) from None
-    return models.folders(wanted, lab_seed, progress, family)
+    here = dict(wanted)
+    for role in {"base", "instruct"} & wanted.keys():
+        if not Path(wanted[role]).expanduser().is_dir():
+            try:
+                here[role] = str(models.resolve(wanted[role], lab_seed, progress))
+            except InputError as error:
+                raise published.instead(error, shelf, wanted.get("base")) from None
+    return models.folders(here, lab_seed, progress, family)
 
 
 def _plain(engine: str) -> str:

@@ -68,6 +68,11 @@ class LocalExecutor:
         )
         theirs.close()
 
+    def ready(self) -> None:
+        """Wait until the server has imported what jobs need. Raises PosttrainError if it cannot."""
+        while self.import_seconds is None:
+            self._listen()
+
     def start(self, job: Job) -> None:
         """Hand the job over; it begins as soon as the server is ready."""
         self.running[job.id] = job

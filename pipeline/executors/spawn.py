@@ -26,6 +26,9 @@ class SpawnExecutor:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.cancelled: set[str] = set()
 
+    def ready(self) -> None:
+        """Nothing to wait for: every job starts a process of its own and imports what it needs there."""
+
     def start(self, job: Job) -> None:
         """Start the job's process."""
         self.running[job.id] = subprocess.Popen(

@@ -162,12 +162,4 @@ WORLD = World(
     respond=respond,
     passage=passage,
     levels={"easy": 0.3, "full": 0.5, "hard": 0.2},
-    covers={
-        "worked": {"easy": 0.45, "full": 0.55},
-        "answers": {"easy": 0.45, "full": 0.55},
-        "format": {"easy": 0.1, "full": 0.65, "hard": 0.25},
-        "wrong": {"easy": 0.4, "full": 0.5, "hard": 0.1},
-        "easy": {"easy": 1.0},
-        "hard": {"full": 0.3, "hard": 0.7},
-    },
 )

@@ -51,6 +51,17 @@ def may_train(item: Item) -> bool:
     return bucket(item["about"]) in SPLITS["train"]
 
 
+# The levels that each role's rows come from, where a world does not say otherwise: gaps that only a mixture fills.
+COVERS = {
+    "worked": {"easy": 0.45, "full": 0.55},
+    "answers": {"easy": 0.45, "full": 0.55},
+    "format": {"easy": 0.1, "full": 0.65, "hard": 0.25},
+    "wrong": {"easy": 0.4, "full": 0.5, "hard": 0.1},
+    "easy": {"easy": 1.0},
+    "hard": {"full": 0.3, "hard": 0.7},
+}
+
+
 @dataclass(frozen=True)
 class World:
     """A generated domain: items of a benchmark, data sources about it, and raw text for pre-training.
@@ -67,7 +78,7 @@ class World:
     respond: Callable[[Item, str], str]
     passage: Callable[[random.Random, int], str]
     levels: dict[str, float]
-    covers: dict[str, dict[str, float]]
+    covers: dict[str, dict[str, float]] = field(default_factory=lambda: COVERS)
     sizes: dict[str, int] = field(default_factory=lambda: dict(SIZES))
 
     def _stream(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli, machine, models
+from pipeline import machine, models
 from pipeline.bench import agents, eval, landscape, parity, train
 from pipeline.commands import bench
 
@@ -15,15 +15,10 @@ VERBS = [command.name or command.callback.__name__ for command in bench.app.regi
 
 
 @pytest.fixture
-def run(capfd, tmp_path, monkeypatch):
+def run(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments):
-        code = cli.main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+    return command
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -109,6 +109,13 @@ def test_a_killed_job_is_reported_with_its_signal_and_its_log_so_far(executor: E
     until(lambda: gone(json.loads((place / "pids.json").read_text())))
 
 
+def test_an_executor_is_ready_after_its_imports_and_runs_a_job_then(executor: Executor, tmp_path: Path) -> None:
+    executor.ready()
+    executor.ready()
+    start(executor, tmp_path, "hello")
+    assert executor.wait(20) == Finished(job="job", exit_code=0)
+
+
 def test_closing_ends_every_job(executor: Executor, tmp_path: Path) -> None:
     place = start(executor, tmp_path, "linger")
     until((place / "pids.json").exists)
