@@ -112,7 +112,7 @@ def summarise(benchmark: Benchmark, results: Sequence[Item], role: Literal["sear
         stderr=totals.stderr(results),
         n=len(results),
         role=role,
-        lenient=totals.value([{**result, "strict": result["lenient"]} for result in results]),
+        lenient=totals.value(_leniently(results)),
         stops=_stops(results, few_shot),
         repeats=min(len(answers_of(result)) for result in results),
         stderr_within=within(results),

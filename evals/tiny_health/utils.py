@@ -38,7 +38,7 @@ def reading(text: str) -> dict[str, str]:
 def points(doc: dict[str, Any], text: str) -> float:
     """The share of the rubric's points."""
     said = reading(text)
-    return share_of_points(doc["rubric"], lambda criterion: said.get(criterion["matter"]) == criterion["value"])
+    return share_of_points(doc["rubric"], [said.get(each["matter"]) == each["value"] for each in doc["rubric"]])
 
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:

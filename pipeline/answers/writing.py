@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from pipeline.answers.reasoning import spoken
+from pipeline.answers.verdicts import TIE, game, together
 
-VERDICTS = ("A>>B", "A>B", "A=B", "B>A", "B>>A")
-STRONG = 3  # how often a strong verdict counts: Arena-Hard's weight
 LEAN = 1.0  # points for being read first
 WORDS_A_THING = 15  # more than so many words for each thing are padding
 MOST_REPEATS = 2  # points that repetition costs at most
@@ -77,7 +76,7 @@ def verdict(a: float, b: float) -> str:
     """What the judge says of two qualities, the first one read first."""
     lead = a + LEAN - b
     if lead == 0:
-        return "A=B"
+        return TIE
     strong = ">" * (1 + (abs(lead) >= 2))
     return f"A{strong}B" if lead > 0 else f"B{strong}A"
 
@@ -87,23 +86,7 @@ def win_share(verdicts: Sequence[tuple[str, bool]]) -> float:
 
     As Arena-Hard counts: a strong verdict three times, a tie half. Raises ValueError: no verdict, or an unknown one.
     """
-    wins = games = 0.0
-    for said, is_a in verdicts:
-        weight, share = _counted(said)
-        games += weight
-        wins += weight * (share if is_a else 1.0 - share)
-    if not games:
-        raise ValueError("no verdict to count")
-    return wins / games
-
-
-def _counted(said: str) -> tuple[int, float]:
-    """How often a verdict counts, and A's share of it."""
-    if said not in VERDICTS:
-        raise ValueError(f"unknown verdict {said!r}: known are {', '.join(VERDICTS)}")
-    if said == "A=B":
-        return 1, 0.5
-    return STRONG if ">>" in said else 1, float(said[0] == "A")
+    return together([game(said, "A" if is_a else "B") for said, is_a in verdicts]).share
 
 
 def duel(answer: float, other: float) -> float:

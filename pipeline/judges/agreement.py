@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
+from pipeline.answers.verdicts import TIE
 from pipeline.errors import InputError
-from pipeline.judges.pairwise import TIE, UNREAD
+from pipeline.judges.pairwise import UNREAD
 from pipeline.repeats import answers_of
 
 Pair = Sequence[str]  # two verdicts on one question: baseline first, candidate first

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from pipeline.answers import verdicts
+from pipeline.answers.verdicts import TIE, Game
 from pipeline.judges.ask import Question
 from pipeline.judges.shown import shown
 
 MARK = re.compile(r"\[\[\s*(A\s*(?:>>|>|=|<<|<)\s*B|B\s*(?:>>|>|=|<<|<)\s*A)\s*\]\]", re.IGNORECASE)
-STRONG = 3  # games that a strong verdict counts as
-TIE = "A=B"
 UNREAD = "?"  # stands for the verdict of a reply that holds none
 OUTPUT_TOKENS = 2_000  # of a reply with its reasoning, roughly
 
@@ -58,14 +57,6 @@ End with one of these five marks on a line of its own, and nothing after it:
 """
 
 
-@dataclass(frozen=True)
-class Game:
-    """How a verdict counts for the candidate: its share of so many games."""
-
-    share: float
-    weight: int = 1
-
-
 def questions(request: str, baseline: str, answer: str) -> list[Question]:
     """The comparison in both orders, the baseline first in the first; none where the answers are the same text.
 
@@ -95,18 +86,19 @@ def read(reply: str) -> str | None:
 
 def game(verdict: str | None, candidate: str) -> Game:
     """What a verdict counts for the candidate, who is `A` or `B` in it. None, no verdict, counts as a tie."""
-    if verdict is None or verdict in (TIE, UNREAD):
-        return Game(0.5)
-    return Game(float(verdict[0] == candidate), STRONG if ">>" in verdict else 1)
+    return verdicts.game(TIE if verdict in (None, UNREAD) else str(verdict), candidate)
 
 
-def result(verdicts: Sequence[str | None]) -> dict[str, Any]:
+def result(given: Sequence[str | None]) -> dict[str, Any]:
     """A question's result of its two verdicts, in the order of `questions`; no verdicts mean that the texts are equal.
 
     `strict` is the candidate's share of the games, `weight` their number.
     """
-    pair = list(verdicts) or [TIE, TIE]
-    games = [game(verdict, candidate) for verdict, candidate in zip(pair, "BA", strict=True)]
-    weight = sum(each.weight for each in games)
-    share = sum(each.weight * each.share for each in games) / weight
-    return {"strict": share, "lenient": share, "weight": weight, "verdicts": [each or UNREAD for each in pair]}
+    pair = list(given) or [TIE, TIE]
+    won = verdicts.together([game(verdict, candidate) for verdict, candidate in zip(pair, "BA", strict=True)])
+    return {
+        "strict": won.share,
+        "lenient": won.share,
+        "weight": won.weight,
+        "verdicts": [each or UNREAD for each in pair],
+    }

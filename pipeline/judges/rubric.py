@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.answers.rubrics import share_of_points
 from pipeline.judges.ask import Question
 
 KEY = "criteria_met"
@@ -81,7 +82,5 @@ def read(reply: str) -> bool | None:
 
 def result(criteria: Sequence[Criterion], verdicts: Sequence[bool | None]) -> dict[str, Any]:
     """An item's result of its verdicts, in the order of the criteria. None, no verdict, counts as not met."""
-    positive = sum(each["points"] for each in criteria if each["points"] > 0)
-    points = sum(each["points"] for each, met in zip(criteria, verdicts, strict=True) if met)
-    score = points / positive
+    score = share_of_points(criteria, verdicts)
     return {"strict": score, "lenient": score, "verdicts": list(verdicts)}

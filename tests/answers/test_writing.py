@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.answers.writing import VERDICTS, duel, lenient_piece, quality, strict_piece, verdict, win_share
+from pipeline.answers.verdicts import VERDICTS
+from pipeline.answers.writing import duel, lenient_piece, quality, strict_piece, verdict, win_share
 
 THINGS = ["lamp", "ship", "map"]
 GOOD = "Dear Ann. First the lamp is new. Then the ship is old. Last the map is gone."
