@@ -63,7 +63,7 @@ class Clock:
 
     @contextmanager
     def outside(self, what: str) -> Iterator[None]:
-        """What happens in here is outside the budget, and itemised as `what` if it takes any time."""
+        """What happens in here is outside the budget, and itemised as `what`."""
         counted, began = self._runs_since is not None, self.now()
         if counted:
             self._say("pauses", began)
@@ -71,9 +71,8 @@ class Clock:
             yield
         finally:
             ended = self.now()
-            if seconds := round(ended - began, 3):
-                self._itemise(what, ended - began)
-                self._note("outside", what=what, seconds=seconds, at=ended)
+            self._itemise(what, ended - began)
+            self._note("outside", what=what, seconds=round(ended - began, 3), at=ended)
             if counted:
                 self._say("runs", ended)
 

@@ -30,8 +30,13 @@ class Executor(Protocol):
 
     slots: int
 
-    def ready(self) -> None:
-        """Wait until a job that is started begins at once. Raises PosttrainError if none can."""
+    @property
+    def is_ready(self) -> bool:
+        """Whether a job that is started begins at once, as far as is known."""
+        ...
+
+    def get_ready(self) -> None:
+        """Wait until it does. Raises PosttrainError if none can begin."""
         ...
 
     def start(self, job: Job) -> None: ...

@@ -50,8 +50,9 @@ def measure_anchors(session: Session) -> None:
         del wanted[name]
     if not wanted:
         # measuring would have waited for the workers, too: kept anchors must not make a search shorter
-        with session.clock.outside("starting workers"):
-            session.executor.ready()
+        if not session.executor.is_ready:
+            with session.clock.outside("starting workers"):
+                session.executor.get_ready()
         return
     with session.clock.outside("anchors"):
         for name in wanted:

@@ -239,7 +239,12 @@ class FakeExecutor:
         self.running: dict[str, _Running] = {}
         self.started: list[Job] = []
 
-    def ready(self) -> None:
+    @property
+    def is_ready(self) -> bool:
+        """Whether the imports are done."""
+        return not self.import_seconds
+
+    def get_ready(self) -> None:
         """Let the seconds go by that workers need for their imports."""
         self.now.pass_(self.import_seconds)
         self.import_seconds = 0.0
@@ -291,7 +296,11 @@ class _Rewired:
 
     def __init__(self, inner: Executor) -> None:
         self.inner, self.slots = inner, inner.slots
-        self.ready, self.wait, self.cancel, self.close = inner.ready, inner.wait, inner.cancel, inner.close
+        self.get_ready, self.wait, self.cancel, self.close = inner.get_ready, inner.wait, inner.cancel, inner.close
+
+    @property
+    def is_ready(self) -> bool:
+        return self.inner.is_ready
 
     def start(self, job: Job) -> None:
         call = INSTEAD[job.call].replace("trial", "trial_in_real_time")

@@ -68,9 +68,14 @@ class LocalExecutor:
         )
         theirs.close()
 
-    def ready(self) -> None:
-        """Wait until the server has imported what jobs need. Raises PosttrainError if it cannot."""
-        while self.import_seconds is None:
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server has said that it has imported what jobs need."""
+        return self.import_seconds is not None
+
+    def get_ready(self) -> None:
+        """Wait until it has. Raises PosttrainError if it cannot."""
+        while not self.is_ready:
             self._listen()
 
     def start(self, job: Job) -> None:

@@ -26,8 +26,13 @@ class SpawnExecutor:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.cancelled: set[str] = set()
 
-    def ready(self) -> None:
-        """Nothing to wait for: every job starts a process of its own and imports what it needs there."""
+    @property
+    def is_ready(self) -> bool:
+        """Always: every job starts a process of its own and imports what it needs there."""
+        return True
+
+    def get_ready(self) -> None:
+        """Nothing to wait for."""
 
     def start(self, job: Job) -> None:
         """Start the job's process."""

@@ -110,8 +110,9 @@ def test_a_killed_job_is_reported_with_its_signal_and_its_log_so_far(executor: E
 
 
 def test_an_executor_is_ready_after_its_imports_and_runs_a_job_then(executor: Executor, tmp_path: Path) -> None:
-    executor.ready()
-    executor.ready()
+    executor.get_ready()
+    executor.get_ready()
+    assert executor.is_ready
     start(executor, tmp_path, "hello")
     assert executor.wait(20) == Finished(job="job", exit_code=0)
 
