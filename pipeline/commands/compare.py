@@ -92,14 +92,16 @@ def difference(benchmark: str, a: Any, b: Any) -> dict[str, Any]:
 def as_text(document: dict[str, Any]) -> str:
     """The differences as a table, and the first items on which the two differ."""
     lines = [f"A  {document['a']}", f"B  {document['b']}", ""]
+    named = max(len(name) for name in ("benchmark", *(row["benchmark"] for row in document["benchmarks"])))
     lines.append(
-        f"{'benchmark':18}      A      B   B - A, points           p     items, differing  ({document['split']} split)"
+        f"{'benchmark':{named}}      A      B   B - A, points           p     items, differing"
+        f"  ({document['split']} split)"
     )
     for row in document["benchmarks"]:
         points = row["difference_points"]
         interval = f"{points.value:+.1f} [{points.low:+.1f}, {points.high:+.1f}]"
         lines.append(
-            f"{row['benchmark']:18} {row['a']:6.3f} {row['b']:6.3f}   {interval:22}  {row['p']:<8.2g}"
+            f"{row['benchmark']:{named}} {row['a']:6.3f} {row['b']:6.3f}   {interval:22}  {row['p']:<8.2g}"
             f" {row['n']:4}, {len(row['differing'])}"
         )
     for row in document["benchmarks"]:

@@ -106,15 +106,15 @@ def as_text(document: dict[str, Any], found: Found) -> str:
     configured = f"base, decoded as {terms.short(document['model'])}'s generation_config says"
     labels = {"model": document["model"], **{role: label for role, label in LABELS.items() if role in document}}
     labels |= {terms.AS_CONFIGURED: configured} if terms.AS_CONFIGURED in document else {}
-    width = max(map(len, labels.values()))
-    lines = [f"{'':{width}}  {'benchmark':16}  {'strict':>6} {'+-':>6}  lenient  stops  items  metric"]
+    width, named = max(map(len, labels.values())), max(map(len, ("benchmark", *found)))
+    lines = [f"{'':{width}}  {'benchmark':{named}}  {'strict':>6} {'+-':>6}  lenient  stops  items  metric"]
     for role, label in labels.items():
         for score in (by_role[role].score for by_role in found.values() if role in by_role):
             stops = "-" if score.stops is None else f"{score.stops:.2f}"
             lenient = "-" if score.lenient is None else f"{score.lenient:.3f}"
             whence = "published" if score.source == "published" else f"{score.role} split"
             lines.append(
-                f"{label:{width}}  {score.benchmark:16}  {score.value:6.3f} {score.stderr:6.3f}  {lenient:>7}"
+                f"{label:{width}}  {score.benchmark:{named}}  {score.value:6.3f} {score.stderr:6.3f}  {lenient:>7}"
                 f"  {stops:>5}  {score.n or '-':>5}  {score.metric}, {whence}"
             )
     lines += map(judging_text, document.get("judging", []))
