@@ -26,7 +26,9 @@ def test_all_means_the_benchmarks_whose_worlds_the_lab_was_taught(monkeypatch: p
     assert not SEVEN & set(options.benchmarks(["all"], model="some/model"))
 
 
-def test_nothing_asked_for_is_the_full_lab_and_the_micro_lab_is_taught_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_asked_for_is_the_full_lab_and_the_micro_lab_is_taught_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("POSTTRAIN_LAB", raising=False)
     assert scale() is FULL
     assert set(MICRO.passages) == set(FULL.passages)
