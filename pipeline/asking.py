@@ -115,9 +115,9 @@ def to_request(
     with _timed(before, "measuring the machine"):
         machine.cached()
     with _timed(before, "building the lab" if asked.model.startswith("lab/") else "fetching models"):
-        found = {"model": resolve(asked.model, asked.lab_seed)}
+        found = {"model": resolve(models.address(asked.model, benchmark), asked.lab_seed)}
         if instruct and is_needed:
-            found["instruct"] = _instruct(asked, instruct, resolve)
+            found["instruct"] = _instruct(asked, models.address(instruct, benchmark), resolve)
     found = with_family(found, asked.family)  # what no family fits is better refused here than in a worker
     chat.check_trainable(found["model"])
     request = RunRequest(
