@@ -38,7 +38,8 @@ def refuse_other_lab(folder: Path, request: RunRequest) -> None:
     """Raise InputError if a run's lab is not what this version builds: its models, items and data are others."""
     if not request.model.startswith("lab/"):
         return
-    family = plugins.load("families", request.model.removeprefix("lab/").removesuffix("-base")).FAMILY
+    name = request.model.partition("@")[0].removeprefix("lab/").removesuffix("-base")
+    family = plugins.load("families", name).FAMILY
     known = tuple(lab.fingerprint(family, each, request.lab_seed) for each in labs().values())
     if not Path(request.model_path).parent.name.endswith(known):
         raise InputError(f"{folder}: was made on a lab that is built differently now: name a new folder for --out")
