@@ -10,7 +10,11 @@ from pipeline.types import Budget, Completion, Finished, Job, Proposal, Recipe, 
 
 
 class Agent(Protocol):
-    """Proposes what to try next: a pure function of brief, seed and history, so that a resumed search goes on alike."""
+    """Proposes what to try next: a pure function of brief, seed and history, so that a resumed search goes on alike.
+
+    One that has more to say than its proposals also has `take_notes() -> list[dict]`: after every proposal the search
+    writes what it returns to the ledger as notes, each under its `name`.
+    """
 
     def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
         """The next proposal; None means: wait for a pending trial, or stop if none is pending."""

@@ -30,6 +30,8 @@ def _run(session: Session, agent: Agent) -> str:
         has_more = True
         while has_more and session.has_room():
             proposal = agent.propose(session.history(), session.remaining())
+            for note in agent.take_notes() if hasattr(agent, "take_notes") else ():
+                session.note(**note, at=session.clock.now())
             has_more = proposal is not None
             if proposal is not None:
                 trial = session.start(proposal)

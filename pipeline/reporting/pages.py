@@ -25,6 +25,7 @@ from pipeline.reporting.blocks import (
 )
 from pipeline.reporting.story import Story, improvements
 from pipeline.reporting.summary import NAMES, final_of
+from pipeline.reporting.teamwork import teamwork_blocks
 from pipeline.request import WHOLE_TEST
 from pipeline.types import Recipe, Stage, Trial
 
@@ -39,12 +40,14 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
     blocks: list[Block | None] = [
         _ruler(report),
         _fractions(report),
+        _controls(report),
         _scores(story, report),
         _anchors(report),
         _curve(story),
         _progress(story),
         *_best_recipe(story),
         _time(report),
+        *teamwork_blocks(report),
         _trials(story, report),
         _trial_list(story),
         _guards(report),
@@ -99,6 +102,16 @@ def _fractions(report: dict[str, Any]) -> Table:
     if found and scores and found["low"] == found["high"] and report["best_trial"] and not report["flagged"]:
         note += f"; no item varied, yet {scores['n']} items can miss {unseen(scores['n']):.1%} of a kind"
     return Table("Result", tuple(rows), note=note)
+
+
+def _controls(report: dict[str, Any]) -> Table | None:
+    """What the control arms with the same seed and budget reached, and how far this run is beyond them."""
+    rows = [
+        (each["agent"], interval(each["fraction"]), "-" if each["difference"] is None else f"{each['difference']:+.3f}")
+        for each in report["controls"]
+    ]
+    note = "of one seed; the comparison's own report has the lift over all seeds, with its interval"
+    return Table("Control arms", tuple(rows), ("", "fraction", "difference"), note=note) if rows else None
 
 
 def _scores(story: Story, report: dict[str, Any]) -> Table:

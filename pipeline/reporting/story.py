@@ -16,6 +16,7 @@ from pipeline import totals
 from pipeline.errors import InputError
 from pipeline.ledger import Ledger
 from pipeline.paths import read_json, read_jsonl
+from pipeline.reporting.controls import controls_of
 from pipeline.types import Score, Trial, Verdict
 
 ROLES = ("base", "base_few_shot", "instruct", "best")
@@ -60,6 +61,8 @@ class Story:
     ended: str | None  # why the search ended
     folder_bytes: int
     kept: dict[str, dict[str, float]]  # anchors that were measured before this run: split -> anchor -> Unix time
+    notes: tuple[dict[str, Any], ...] = ()  # of the ledger, all kinds
+    controls: tuple[dict[str, Any], ...] = ()  # what other agents reached with this run's seed and budget
 
     @property
     def best(self) -> Trial | None:
@@ -105,6 +108,8 @@ def read_run(folder: str | Path) -> Story:
         ended=ended[-1] if ended else None,
         folder_bytes=_size(folder),
         kept=_kept(notes),
+        notes=tuple(dict(note) for note in notes),
+        controls=controls_of(folder, run),
     )
 
 
