@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def make_folder(folder: Path, request: RunRequest) -> Lock:
     try:
         # For the owner only, from its first moment on. Workers of trials get keys without the salt.
         (folder / SEALED).mkdir(mode=0o700)
-        write_atomic(folder / SEALED / SALT, secrets.token_hex(8), mode=0o600)
+        write_atomic(folder / SEALED / SALT, _salt(folder, request), mode=0o600)
         models = {"base": request.model_path, "instruct": request.instruct_path}
         folders = {role: Path(path) for role, path in models.items() if path}
         seals = {name: guard.seal(folder, folders) for name, guard in guards.items() if hasattr(guard, "seal")}
@@ -49,6 +50,23 @@ def sources(request: RunRequest, benchmark: Benchmark) -> list[str]:
 def sealed_key(folder: Path, request: RunRequest) -> ItemsKey:
     """The key that selects this run's final items. Never for a trial's worker."""
     return ItemsKey(lab_seed=request.lab_seed, salt=(folder / SEALED / SALT).read_text())
+
+
+def seal(folder: Path) -> None:
+    """Make a sealed folder for several runs: the salt that selects the final items of all of them."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (folder / SALT).is_file():
+        write_atomic(folder / SALT, secrets.token_hex(8), mode=0o600)
+
+
+def shared_seal(folder: Path, request: RunRequest) -> Path | None:
+    """The sealed folder that a run shares with others; None if its final items are its own."""
+    return Path(os.path.normpath(folder.absolute() / request.sealed_with)) if request.sealed_with else None
+
+
+def _salt(folder: Path, request: RunRequest) -> str:
+    shared = shared_seal(folder, request)
+    return (shared / SALT).read_text() if shared else secrets.token_hex(8)
 
 
 def _refuse_used(folder: Path) -> None:

@@ -51,6 +51,9 @@ class RunRequest(Record):
     anchors: Literal["measured", "published"] = "measured"  # what the fraction compares with: see `pipeline.published`
     keeps_anchors: bool = True  # measured anchors are taken from, and put into, the cache (`pipeline.anchors`)
     keep_open: int = 16  # trials whose checkpoints are kept for a continuation
+    # From the run's folder, the sealed folder of the comparison that it is an arm of: arms are scored on the same final
+    # items and measure their anchors once.
+    sealed_with: str | None = None
 
     @property
     def key(self) -> ItemsKey:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 DOLLARS = re.compile(r"\$?(\d+(?:\.\d+)?)\s*(?:usd|\$|dollars?)?")
+SEVERAL = ("matrix.json", "comparison.json")  # what makes a folder one of several runs
 FORMS = "write it as 90s, 15m, 10h or 1h30m"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
@@ -184,6 +185,23 @@ def thinking(wanted: bool, engine: str) -> dict[str, Any]:
     return {"thinking": True} if wanted else {}
 
 
+def agents(values: list[str], option: str) -> list[str]:
+    """The agents in options such as `--control random,tpe --control team:asha,tpe`, in order, each once.
+
+    What follows NAME: belongs to NAME, commas too, so that such an agent comes last in its option.
+    """
+    from pipeline import plugins
+
+    shipped, names = plugins.names("agents"), []
+    for value in values:
+        parts = [part.strip() for part in value.split(",")]
+        argued = next((at for at, part in enumerate(parts) if part.partition(":")[0] in shipped and ":" in part), None)
+        names += parts if argued is None else [*parts[:argued], ",".join(parts[argued:])]
+    if not all(names):
+        raise InputError(f"{option} '{','.join(values)}': an empty name; see `posttrain list agents`")
+    return list(dict.fromkeys(names))
+
+
 def plugin(kind: str, name: str, option: str) -> str:
     """`name` if it is a plugin of that kind or a dotted path that can be loaded."""
     from pipeline import plugins
@@ -213,6 +231,9 @@ def run_folder(folder: Path) -> Path:
     if not folder.exists():
         raise InputError(f"{folder}: no such folder; {hint}")
     if not (folder / "run.json").is_file():
+        several = next((name for name in SEVERAL if (folder / name).is_file()), None)
+        if several:
+            raise InputError(f"{folder}: holds several runs ({several}): name one of their folders")
         raise InputError(f"{folder}: not a run folder (it has no run.json); {hint}")
     return folder
 
@@ -221,7 +242,8 @@ def new_folder(out: Path | None, name: str) -> Path:
     """The folder a run will be written to: `out` if nothing lies there, else a new numbered one under ./runs."""
     if out is not None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            go_on = f"go on with `posttrain search --resume {out}`" if (out / "run.json").exists() else "empty it"
+            is_ours = any((out / name).exists() for name in ("run.json", *SEVERAL))
+            go_on = f"go on with `posttrain search --resume {out}`" if is_ours else "empty it"
             raise InputError(f"--out {out}: already in use; name a new folder, or {go_on}")
         return out
     slug = re.sub(r"[^\w.-]+", "-", name)
