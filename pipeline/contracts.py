@@ -12,12 +12,19 @@ from pipeline.types import Budget, Completion, Finished, Job, Proposal, Recipe, 
 class Agent(Protocol):
     """Proposes what to try next: a pure function of brief, seed and history, so that a resumed search goes on alike.
 
-    One that has more to say than its proposals also has `take_notes() -> list[dict]`: after every proposal the search
-    writes what it returns to the ledger as notes, each under its `name`.
+    An agent may have an attribute `note` of type `Note`, which whoever runs it sets.
     """
 
     def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
         """The next proposal; None means: wait for a pending trial, or stop if none is pending."""
+        ...
+
+
+class Note(Protocol):
+    """Takes what an agent has to say beside its proposals."""
+
+    def __call__(self, name: str, text: str = "", **fields: Any) -> None:
+        """A note of that name for the ledger; its text, if there is one, is shown to the user as well."""
         ...
 
 

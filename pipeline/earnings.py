@@ -8,7 +8,7 @@ from statistics import median
 from pipeline.keeping import stops
 from pipeline.types import Budget, Cost, Proposal, Record, Trial
 
-OF_WHOM = "/"  # between a member's name and the author that it gave itself: `llm/tpe` belongs to `llm`
+OF_WHOM = ":"  # between a member's name and an author inside of it: `llm:asha` is asha inside of llm
 
 
 class Earned(Record):

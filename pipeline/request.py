@@ -64,7 +64,7 @@ class RunRequest(Record):
 class News(Record):
     """One thing that happened in a run, for whoever watches."""
 
-    what: Literal["anchor", "started", "progress", "finished", "rejected", "ended", "final"]
+    what: Literal["anchor", "started", "progress", "finished", "rejected", "agent", "ended", "final"]
     text: str
     trial: Trial | None = None
     progress: dict[str, Any] | None = None

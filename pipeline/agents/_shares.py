@@ -14,7 +14,8 @@ from pipeline.types import Brief, Budget, Record, Trial
 
 ROUNDS = 8  # that the budget is divided into
 ROUND_TRIALS = 3  # per member in a round, where the budget has no end
-EVEN = 0.3  # of a round
+EVEN = 0.4  # of a round
+EVEN_ROUNDS = 2  # before any division: who probes has nothing to show for it yet
 FADE = 0.5  # what a round's gains still count for after the next: gains shrink as a search goes on
 
 
@@ -88,6 +89,8 @@ class Shares:
 
     def _divide(self) -> dict[str, float]:
         """Each member's share of the next round; one that had no turn is taken to be as good as the best."""
+        if len(self.rounds) < EVEN_ROUNDS:
+            return dict.fromkeys(self.members, 1 / len(self.members))
         known = {name: self._gains[name] / self._costs[name] for name in self.members if self._costs[name] > 0}
         most = max(known.values(), default=0.0)
         rates = {name: known.get(name, most) for name in self.members}

@@ -15,7 +15,7 @@ from pipeline import earnings, plugins
 from pipeline.agents._critic import Critic, Rules, Veto
 from pipeline.agents._pace import Pace
 from pipeline.agents._shares import Shares
-from pipeline.contracts import Agent
+from pipeline.contracts import Agent, Note
 from pipeline.errors import InputError
 from pipeline.types import Brief, Budget, Proposal, Trial, Verdict
 
@@ -33,8 +33,6 @@ def check_argument(argument: str) -> None:
     for name in names:
         if plugins.parts("agents", name)[0] == "team":
             raise InputError(f"agent 'team:{argument}': a team is no member of a team: name its members instead")
-        if earnings.OF_WHOM in name:
-            raise InputError(f"agent 'team:{argument}': '{name}' is not the name of an agent")
         plugins.entry("agents", name)
 
 
@@ -48,19 +46,24 @@ def create(brief: Brief, seed: int, argument: str) -> Agent:
     return Team(brief, seed, members_of(argument), (Rules(brief),))
 
 
+def _to_nobody(name: str, text: str = "", **fields: Any) -> None:
+    pass
+
+
 class Team:
-    """As deterministic as its members and critics are: each call computes all but its notes from history anew."""
+    """As deterministic as its members and critics are: each call computes anew from history whose turn it is."""
 
     def __init__(self, brief: Brief, seed: int, members: Sequence[str], critics: Sequence[Critic]) -> None:
-        self.brief, self.seed, self.members, self.critics = brief, seed, members, critics
-        self._agents = {name: self._make(name, seed) for name in members}
-        self._notes: list[dict[str, Any]] = []
+        self.brief, self.seed, self.critics = brief, seed, critics
+        self._names = {label_of(name): name for name in members}
+        self._agents = {label_of(name): self._make(name, seed) for name in members}
+        self.note: Note = _to_nobody
         self._told = 0  # rounds
 
     def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
         """What the member proposes to whom most is owed, and no critic vetoes; None if nobody has anything."""
         trials = [trial for trial in history if trial.kind == "recipe"]
-        shares = Shares(self.brief, self.members, history)
+        shares = Shares(self.brief, list(self._agents), history)
         self._tell(shares)
         is_late, beginning = Pace(self.brief, trials).is_late(remaining), None
         for name in shares.order():
@@ -72,22 +75,22 @@ class Team:
             beginning = beginning or proposal
         return beginning
 
-    def take_notes(self) -> list[dict[str, Any]]:
-        """What is to be written to the ledger since the last call: rounds and vetoes."""
-        notes, self._notes = self._notes, []
-        return notes
-
     # ------------------------------------------------------------ inside
 
     def _make(self, name: str, seed: int) -> Agent:
         agent: Agent = plugins.entry("agents", name)(self.brief, seed)
         if not hasattr(agent, "propose"):
             raise InputError(f"agent 'team': {name} steps by itself and cannot share a budget: name another member")
+        if hasattr(agent, "note"):
+            agent.note = self._pass_on
         return agent
+
+    def _pass_on(self, name: str, text: str = "", **fields: Any) -> None:
+        self.note(name, text, **fields)
 
     def _turn(self, name: str, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
         """A member's proposal that no critic vetoes; of what was vetoed it learns as of refused trials."""
-        seen, agent = list(_as_seen_by(name, history)), self._agents[name]
+        seen, agent = list(history), self._agents[name]
         for attempt in range(1, MOST_VETOES + 1):
             proposal = agent.propose(seen, remaining)
             veto = self._review(proposal, history) if proposal else None
@@ -98,7 +101,7 @@ class Team:
             seen.append(Trial(id=f"veto{attempt}", state="rejected", proposal=proposal, verdicts=(verdict,)))
             # with another seed: one that draws by the number of trials would draw the same at its next turn
             key = f"team/{self.seed}/{len(history)}/{attempt}"
-            agent = self._make(name, random.Random(key).randrange(2**32))
+            agent = self._make(self._names[name], random.Random(key).randrange(2**32))
         return None
 
     def _review(self, proposal: Proposal, history: Sequence[Trial]) -> Veto | None:
@@ -108,30 +111,23 @@ class Team:
         """Note the rounds that have begun since the last call; an agent made anew tells the present one again."""
         for begun in shares.rounds[self._told :] if self._told else shares.rounds[-1:]:
             before = shares.rounds[begun.number - 2].gained if begun.number > 1 else {}
-            told = {"round": begun.number, "shares": begun.shares, "gained_before": before}
-            self._notes.append({"name": "round", **told})
+            self.note("round", round=begun.number, shares=begun.shares, gained_before=before)
         self._told = len(shares.rounds)
 
     def _note_veto(self, name: str, proposal: Proposal, veto: Veto, saved: Any) -> None:
+        text = f"vetoed a proposal of {name}: {veto.reason} ({veto.rule})"
         told = {"author": name, "rule": veto.rule, "reason": veto.reason, "proposal": proposal}
-        self._notes.append({"name": "veto", **told, "seconds": saved.seconds, "tokens": saved.tokens})
+        self.note("veto", text, **told, seconds=saved.seconds, tokens=saved.tokens)
 
 
-def _in_the_name_of(name: str, proposal: Proposal) -> Proposal:
+def _in_the_name_of(label: str, proposal: Proposal) -> Proposal:
+    """The proposal with its member for an author; who is the author inside of a member stays known."""
     own = proposal.author
-    return proposal.model_copy(update={"author": name if own in ("", name) else f"{name}{earnings.OF_WHOM}{own}"})
+    if own == label or own.startswith(label + earnings.OF_WHOM):
+        return proposal
+    return proposal.model_copy(update={"author": f"{label}{earnings.OF_WHOM}{own}" if own else label})
 
 
-def _as_seen_by(name: str, history: Sequence[Trial]) -> list[Trial]:
-    """The common history, in which a member's trials have the author that it gave them itself."""
-    prefix = name + earnings.OF_WHOM
-    return [
-        trial.model_copy(update={"proposal": _renamed(trial.proposal, prefix)})
-        if trial.proposal.author.startswith(prefix)
-        else trial
-        for trial in history
-    ]
-
-
-def _renamed(proposal: Proposal, prefix: str) -> Proposal:
-    return proposal.model_copy(update={"author": proposal.author.removeprefix(prefix)})
+def label_of(name: str) -> str:
+    """A member's name as its trials bear it: a dotted address may have a colon, which an author may not."""
+    return name.replace(earnings.OF_WHOM, ".")

@@ -60,8 +60,8 @@ class Story:
     curve: tuple[Point, ...]
     ended: str | None  # why the search ended
     folder_bytes: int
+    notes: tuple[Event, ...]  # of the ledger
     kept: dict[str, dict[str, float]]  # anchors that were measured before this run: split -> anchor -> Unix time
-    notes: tuple[dict[str, Any], ...] = ()  # of the ledger, all kinds
     controls: tuple[dict[str, Any], ...] = ()  # what other agents reached with this run's seed and budget
 
     @property
@@ -107,8 +107,8 @@ def read_run(folder: str | Path) -> Story:
         curve=_curve(events, trials, spans),
         ended=ended[-1] if ended else None,
         folder_bytes=_size(folder),
+        notes=tuple(notes),
         kept=_kept(notes),
-        notes=tuple(dict(note) for note in notes),
         controls=controls_of(folder, run),
     )
 

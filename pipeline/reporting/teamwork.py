@@ -8,7 +8,7 @@ from typing import Any
 from pipeline import earnings
 from pipeline.paths import digest
 from pipeline.reporting.blocks import Block, Table, number, seconds
-from pipeline.reporting.story import Story
+from pipeline.reporting.story import Event, Story
 
 # ---------------------------------------------------------------- numbers
 
@@ -38,13 +38,13 @@ def teamwork(story: Story) -> dict[str, Any]:
     }
 
 
-def _named(story: Story, name: str) -> list[dict[str, Any]]:
+def _named(story: Story, name: str) -> list[Event]:
     return [note for note in story.notes if note.get("note") == name]
 
 
-def _distinct(vetoes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _distinct(vetoes: Iterable[Event]) -> list[Event]:
     """Each vetoed proposal once: what is proposed and vetoed again saves nothing more."""
-    kept: dict[str, dict[str, Any]] = {}
+    kept: dict[str, Event] = {}
     for note in vetoes:
         proposal = note["proposal"]
         asked = [proposal.get("changes"), proposal.get("continues"), proposal.get("fidelity")]
