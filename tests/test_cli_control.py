@@ -8,7 +8,7 @@ from pipeline.commands import options
 from pipeline.errors import InputError
 from pipeline.fakes import fake_model
 
-FAKE = ["--model", "base", "--benchmark", "tiny_gsm8k", "--instruct", "instruct", "--executor", "pipeline.fakes"]
+FAKE = ["--model", "base", "--benchmark", "tiny_gsm8k", "--instruct", "instruct", "--executor", "tests.instant"]
 SEARCH = ["search", *FAKE, "--agent", "plain", "--budget", "1m", "--trials", "1"]
 
 
@@ -18,7 +18,6 @@ def run(command, tmp_path, monkeypatch):
         fake_model(tmp_path / name, score)
         (tmp_path / name / "config.json").write_text('{"architectures": ["Qwen3ForCausalLM"]}')
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("POSTTRAIN_FAKE_SECONDS", "0.02")
     return command
 
 
@@ -59,6 +58,11 @@ def test_a_search_with_a_control_prints_its_lift_and_every_reader_knows_the_fold
         (["--control", "random", "--seeds", "2", "--seed", str(2**32 - 1)], "--seeds"),
         (["--control", "random", "--benchmark", "tiny_bfcl"], "on its own"),
         (["--control", "random:3"], "random"),
+        (["--control", "team:random"], "two members"),
+        (["--control", "random,team:random,rnadom"], "did you mean random"),
+        (["--agent", "team"], "team:asha,random"),
+        (["--agent", "team:asha"], "two members"),
+        (["--agent", "team:asha,nobody"], "nobody"),
         (["--control", "random", "--out", "base"], "base"),
         (["--control", "random", "--out", "base/config.json"], "config.json"),
     ],

@@ -17,7 +17,7 @@ from pipeline.fakes import fake_model
 from pipeline.ledger import Ledger
 from pipeline.types import Budget
 
-FAKE: dict[str, Any] = {"executor": "pipeline.fakes", "budget": Budget(seconds=60.0, trials=2)}
+FAKE: dict[str, Any] = {"executor": "tests.instant", "budget": Budget(seconds=60.0, trials=2)}
 ANCHORS = {"base", "base_few_shot", "instruct"}
 
 
@@ -33,7 +33,6 @@ def resolve(name: str, lab_seed: int) -> Path:
 def asked(tmp_path, monkeypatch) -> Asked:
     """A base and its instruct sibling that only pretend, as do the trials."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    monkeypatch.setenv("POSTTRAIN_FAKE_SECONDS", "0.02")
     for name, score in (("base", 0.05), ("instruct", 0.9)):
         fake_model(tmp_path / name, score)
         (tmp_path / name / "config.json").write_text('{"architectures": ["Qwen3ForCausalLM"]}')

@@ -114,6 +114,21 @@ def test_watchers_hear_the_whole_story(bench: Bench) -> None:
     assert "t001 scored" in next(news.text for news in heard if news.what == "finished")
 
 
+def test_an_agent_that_has_something_to_say_writes_it_to_the_ledger_and_tells_whoever_watches(bench: Bench) -> None:
+    class Talkative(ScriptedAgent):
+        note = None
+
+        def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
+            self.note("mood", figure=3)  # type: ignore[misc]
+            self.note("mood", "it goes well", figure=len(history))  # type: ignore[misc]
+            return super().propose(history, remaining)
+
+    session, heard = bench.open(), []
+    search(session, Talkative(GOOD), heard.append)
+    assert [(note["text"], note["figure"]) for note in session.notes("mood")][:2] == [("", 3), ("it goes well", 3)]
+    assert [news.text for news in heard if news.what == "agent"][:1] == ["it goes well"]
+
+
 def test_an_interrupted_search_goes_on_with_what_the_agent_would_have_proposed(bench: Bench) -> None:
     rates = [1e-3, 2e-3, 4e-3, 5e-4]
     script = [Proposal(changes={RATE: rate}) for rate in rates]
