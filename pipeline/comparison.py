@@ -55,7 +55,6 @@ def run(compared: Comparison, folder: Path, watching: Watching, resolve: Resolve
     """Run all arms in a new folder; returns the comparison's report."""
     check(compared)
     folder.mkdir(parents=True, exist_ok=True)
-    opening.seal(folder / opening.SEALED)
     planned = [
         {"agent": arm.asked.agent, "seed": arm.asked.seed, "folder": str(arm.folder.relative_to(folder))}
         for arm in compared.arms(folder)
@@ -67,7 +66,9 @@ def run(compared: Comparison, folder: Path, watching: Watching, resolve: Resolve
 
 def resume(folder: Path, watching: Watching, resolve: Resolve) -> dict[str, Any]:
     """Do what is left: finished runs are kept, an interrupted one goes on, the others start."""
-    planned = read(folder).arms(folder)
+    compared = read(folder)
+    planned = compared.arms(folder)
+    opening.seal(folder / opening.SEALED)
     for arm in planned:
         if reproduce.is_finished(arm.folder):
             continue
@@ -79,7 +80,7 @@ def resume(folder: Path, watching: Watching, resolve: Resolve) -> dict[str, Any]
         reproduce.run(arm.asked, arm.folder, watch, resolve, SEALED_WITH)
     _hand_over(folder, report.document(folder)["final_model"])
     for arm in planned:
-        if arm.asked.agent not in read(folder).controls:
+        if arm.asked.agent not in compared.controls:
             report.write_report(arm.folder)  # it tells of its controls, which are only now finished
     return report.write_report(folder)
 
