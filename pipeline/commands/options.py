@@ -88,10 +88,10 @@ def judge(name: str | None, budget: str | None) -> Judge | None:
         if budget is not None:
             raise InputError(f"--judge-budget {budget}: there is no judge to pay: name one with --judge")
         return None
-    from pipeline.judges.names import parse
+    from pipeline.providers.names import JUDGE, parse
     from pipeline.types import Judge
 
-    parse(name)
+    parse(name, JUDGE)
     return Judge(name=name.strip(), budget=dollars(budget) if budget is not None else None)
 
 
