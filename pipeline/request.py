@@ -33,6 +33,7 @@ class RunRequest(Record):
     benchmark: str  # a name in evals/ or a folder
     judge: JudgePlan | None = None  # of a judged benchmark
     agent: str | None = None  # None: driven by steps, so its clock runs from opening to finish
+    agent_options: dict[str, Any] = {}  # its own options; never a key
     seed: int = 0
     lab_seed: int = 0
     budget: Budget = Budget()
@@ -61,7 +62,7 @@ class RunRequest(Record):
 class News(Record):
     """One thing that happened in a run, for whoever watches."""
 
-    what: Literal["anchor", "started", "progress", "finished", "rejected", "ended", "final"]
+    what: Literal["anchor", "started", "progress", "finished", "rejected", "agent", "ended", "final"]
     text: str
     trial: Trial | None = None
     progress: dict[str, Any] | None = None

@@ -263,7 +263,7 @@ def _within(seconds: float, call: Callable[[], Reply]) -> Reply:
 def _bounded(library: Any, trust_env: bool) -> Any:
     """The package's HTTP client, made to stop reading a body that has no end."""
 
-    class Bounded(library.DefaultHttpxClient):  # type: ignore[misc]
+    class Bounded(library.DefaultHttpxClient):
         def send(self, request: Any, **options: Any) -> Any:
             response = super().send(request, **{**options, "stream": True})
             parts, size, until = [], 0, time.monotonic() + TIMEOUT_SECONDS
@@ -321,6 +321,7 @@ def _wait_seconds(error: Any) -> float | None:
 
 
 def _said(address: Address, error: object) -> str:
-    """An error's text in one short line, without the key."""
-    text = " ".join(str(error).split())
+    """An error's text in one short, printable line, without the key."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error)[:2000])
+    text = " ".join(text.split())
     return (text.replace(address.key, "***") if address.key else text)[:200]
