@@ -74,7 +74,7 @@ def proposal(question: str) -> str:
     sources = [card["name"] for card in state.get("data_sources", [])]
     if not sources:
         return json.dumps({"changes": {}, "parent": "recipe", "rationale": "nothing to choose from"})
-    number = sum(state.get("optimiser", {}).get("rungs", {}).values()) + len(state.get("recent_trials", []))
+    number = sum(state.get("optimiser", {}).get("trials_by_length", {}).values()) + len(state.get("recent_trials", []))
     drawn = int(hashlib.sha256(f"{number}/{sources}".encode()).hexdigest(), 16)
     first, second = drawn % len(sources), (drawn // 7) % len(sources)
     weight = round(0.2 + (drawn // 1000 % 60) / 100 + number / 1000, 3)

@@ -84,7 +84,7 @@ def describe(brief: Brief, history: Sequence[Trial], remaining: Budget, named: S
 
 def trial_length(pace: Pace) -> float:
     """The share of the full length at which new recipes are tried: where the optimiser's mixtures start, too."""
-    return round(min(1.0, pace.probe * 3), 6)
+    return round(min(1.0, pace.probe * ETA), 6)
 
 
 # ---------------------------------------------------------------- parts
@@ -202,12 +202,10 @@ def _failure(trial: Trial) -> str:
 
 def _optimiser(pace: Pace, trials: Sequence[Trial]) -> State:
     leader = max((trial for trial in trials if trial.score), key=score_of, default=None)
-    values = _drawing.source_values(pace.relative(trials))
+    values, rungs = _drawing.source_values(pace.relative(trials)), sorted(pace.rungs(trials).items())
     return {
         "best": leader.id if leader else None,
-        "rungs": {
-            f"{min(1.0, pace.probe * ETA**rung):.2g}": len(each) for rung, each in sorted(pace.rungs(trials).items())
-        },
+        "trials_by_length": {f"{pace.probe * ETA**rung:.2g}": len(each) for rung, each in rungs},
         "value_of_sources": {name: _rounded(value) for name, value in sorted(values.items(), key=lambda it: -it[1])},
     }
 

@@ -19,7 +19,7 @@ from pipeline.agents._state import trial_length
 from pipeline.agents.asha import Asha
 from pipeline.contracts import Agent
 from pipeline.providers import record
-from pipeline.providers.record import Log
+from pipeline.providers.record import Ended, Log
 from pipeline.providers.talk import Live, Recorded
 from pipeline.types import Brief, Budget, Proposal, Trial
 
@@ -50,7 +50,7 @@ class Llm:
         """The model's proposal if it is its turn and it has one; asha's otherwise."""
         trials = [trial for trial in history if trial.kind == "recipe"]
         proposal = self.asha.propose(history, remaining)
-        if proposal is None or not self._is_due(trials, remaining):
+        if proposal is None or not self._is_due(trials, proposal, remaining):
             return self._as_part(proposal)
         answer, why, _ = self._turn(history, remaining)
         if answer is None:
@@ -71,21 +71,19 @@ class Llm:
         share = self.options.llm_share
         return int((number + 1) * share + 1e-9) > int(number * share + 1e-9)
 
-    def _is_due(self, trials: Sequence[Trial], remaining: Budget) -> bool:
-        """Whether it is the model's turn, exploring is not over, and it has not failed too often of late."""
+    def _is_due(self, trials: Sequence[Trial], proposal: Proposal, remaining: Budget) -> bool:
+        """Whether it is the model's turn, not the leader's last stretch, and it has not failed too often of late."""
         number = len(trials)
-        if not self._is_turn(number) or Pace(self.brief, trials).is_late(remaining):
+        if not self._is_turn(number) or (proposal.continues and Pace(self.brief, trials).is_late(remaining)):
             return False
         before = [end for end in self.log.turns.ended if end.turn < number]
-        failed = 0
-        for end in reversed(before):
-            if end.result == "proposed":
-                break
-            failed += 1
-        if not failed:
-            return True
-        skipped = sum(self._is_turn(each) for each in range(before[-1].turn + 1, number))
-        return skipped >= min(LONGEST_PAUSE, 2 ** (failed - 1) - 1)
+        pause = self._pause(before)
+        return not pause or sum(map(self._is_turn, range(before[-1].turn + 1, number))) >= pause
+
+    def _pause(self, ended: Sequence[Ended]) -> int:
+        """How many of its turns a model is left alone for: more with each that failed in a row, none with one."""
+        failed = next((count for count, end in enumerate(reversed(ended)) if end.result == "proposed"), len(ended))
+        return min(LONGEST_PAUSE, 2**failed // 2 - 1) if failed else 0
 
     # ------------------------------------------------------------ a turn
 
@@ -101,7 +99,10 @@ class Llm:
         result = _dialogue.hold(replayed or self._model(), topic, self.options, self._seconds(remaining))
         self.log.ended(topic.ended(result))
         cost = self.log.turns.spent_on(topic.number, topic.question)
-        text = f"asha takes the language model's turn: {result.why}" if result.answer is None else ""
+        text, pause = "", self._pause(self.log.turns.ended)
+        if result.answer is None:
+            text = f"asha takes the language model's turn: {result.why}"
+            text += f"; it is not asked in its next {pause} turn{'s' * (pause > 1)}" if pause else ""
         self.note(
             "llm_turn", text, turn=topic.number, proposed=result.answer is not None, repairs=len(result.faults),
             faults=result.faults, why=result.why, requests=len(self.log.turns.of(topic.number, topic.question)),

@@ -17,7 +17,7 @@ BYTES_PER_TOKEN = 2  # of what is sent, at worst: figures and brackets are short
 
 
 class Cap(NamedTuple):
-    """What all exchanges of a run may cost together; None: no limit."""
+    """What all exchanges of a run may cost together, in one of the two; None: no limit."""
 
     tokens: int | None = None
     dollars: float | None = None
@@ -32,8 +32,7 @@ class Cap(NamedTuple):
         return known and (spent.dollars or 0.0) + (more.dollars or 0.0) <= self.dollars
 
     def __str__(self) -> str:
-        parts = [f"${self.dollars:g}" if self.dollars is not None else "", f"{self.tokens:,} tokens"]
-        return " and ".join(part for part in parts[: 1 if self.tokens is None else 2] if part)
+        return f"{self.tokens:,} tokens" if self.dollars is None else f"${self.dollars:g}"
 
 
 class NoReply(Exception):

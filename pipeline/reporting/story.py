@@ -59,6 +59,7 @@ class Story:
     curve: tuple[Point, ...]
     ended: str | None  # why the search ended
     folder_bytes: int
+    notes: tuple[Event, ...]  # of the ledger
     kept: dict[str, dict[str, float]]  # anchors that were measured before this run: split -> anchor -> Unix time
 
     @property
@@ -104,6 +105,7 @@ def read_run(folder: str | Path) -> Story:
         curve=_curve(events, trials, spans),
         ended=ended[-1] if ended else None,
         folder_bytes=_size(folder),
+        notes=tuple(notes),
         kept=_kept(notes),
     )
 
