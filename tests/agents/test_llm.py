@@ -250,10 +250,10 @@ def test_a_torn_record_costs_the_most_that_the_lost_request_can_have_cost(bench:
 
 def test_a_cap_in_tokens_is_never_passed_and_the_search_goes_on(bench: Bench) -> None:
     with FakeProvider() as provider:
-        session = run(bench, provider.name, llm_budget="9ktok")
+        session = run(bench, provider.name, llm_budget="7ktok")
     told = report.build_report(session.folder)["proposer"]
-    assert 0 < told["tokens"] <= 9000 and told["handed_over"] and by_model(session)
-    assert "the cap of 9,000 tokens does not hold another request: raise --llm-budget" in "".join(told["reasons"])
+    assert 0 < told["tokens"] <= 7000 and told["handed_over"] and by_model(session)
+    assert "the cap of 7,000 tokens does not hold another request: raise --llm-budget" in "".join(told["reasons"])
 
 
 def test_a_cap_in_dollars_is_kept_with_a_provider_that_has_prices(
@@ -315,7 +315,7 @@ def test_after_trials_in_a_row_that_bring_nothing_another_strategy_is_asked_for_
 
 def test_the_brief_is_cut_to_the_context_oldest_trials_first_and_the_space_stays(bench: Bench) -> None:
     sizes = {}
-    for number, context in enumerate((4_000, 6_000, 30_000)):
+    for number, context in enumerate((5_000, 30_000)):
         place = Bench(bench.place / str(number), pytest.MonkeyPatch())
         with FakeProvider() as provider:
             run(place, provider.name, llm_context=context, seconds=160.0).close()
@@ -324,7 +324,7 @@ def test_the_brief_is_cut_to_the_context_oldest_trials_first_and_the_space_stays
         sent = "".join(each["content"] for each in provider.requests[-1]["messages"])
         assert len(sent) / 2 <= context and "stages.0.params.learning_rate" in last["search_space"]
     shown = [[row["trial"] for row in sizes[context].get("recent_trials", [])] for context in sizes]
-    assert len(shown[0]) < len(shown[2]) and shown[2][-len(shown[1]) :] == shown[1]
+    assert 0 < len(shown[0]) < len(shown[1]) and shown[1][-len(shown[0]) :] == shown[0]
 
 
 def test_a_context_that_does_not_even_hold_the_space_is_said_and_nothing_is_asked(bench: Bench) -> None:
