@@ -127,12 +127,24 @@ def _no_forms(provider: FakeProvider, question: str, body: JSON) -> Reply:
     return Reply(proposal(question))
 
 
+def _no_system(provider: FakeProvider, question: str, body: JSON) -> Reply:
+    if body["messages"][0]["role"] == "system":
+        return Reply("System role not supported", 400)
+    return Reply(proposal(question[question.find("\n\n{") :]))
+
+
+def _breaks_on_forms(provider: FakeProvider, question: str, body: JSON) -> Reply:
+    return Reply("KeyError: 'json_schema'", 500) if "response_format" in body else Reply(proposal(question))
+
+
 PLAYS: dict[str, Callable[[FakeProvider, str, JSON], Reply]] = {
     "good": lambda provider, question, body: Reply(proposal(question)),
     "prose": lambda provider, question, body: Reply(
         f"<think>maybe {{this}}</think>\nHere you are:\n```json\n{proposal(question)}\n```\nGood luck {{really}}!"
     ),
     "no_forms": _no_forms,
+    "breaks_on_forms": _breaks_on_forms,
+    "no_system": _no_system,
     "no_usage": lambda provider, question, body: Reply(proposal(question), has_usage=False),
     "repaired": _every_other(Reply("Let me think about that first.")),
     "invalid_json": _always(Reply('{"changes": {"stages.0.data": [')),

@@ -7,7 +7,7 @@ import pytest
 from pipeline.fake_provider import FakeProvider
 from tests.test_cli_runs import FAKE, place, run  # noqa: F401  (fixtures)
 
-SEARCH = ["search", *FAKE, "--agent", "llm", "--llm-share", "0.5", "--trials", "4", "--budget", "1m"]
+SEARCH = ["search", *FAKE, "--agent", "llm", "--llm-share", "0.5", "--trials", "5", "--budget", "1m"]
 
 
 @pytest.fixture(autouse=True)

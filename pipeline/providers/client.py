@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from pipeline.errors import InputError
@@ -49,11 +49,26 @@ class Form:
     schema: dict[str, Any]
 
 
+class Manner(NamedTuple):
+    """How a server is asked: with a form, with a system's turn."""
+
+    form: bool
+    system: bool
+
+
+MANNERS = (Manner(True, True), Manner(False, True))
+OWN_MANNERS = (*MANNERS, Manner(False, False))  # some chat templates know no system's turn
+MAY_BE_THE_MANNER = (400, 404, 415, 422, 501)
+
+
 class Busy(Exception):
     """No reply this time: a time-out, a lost connection, too many requests (429), a fault of the server (5xx)."""
 
-    def __init__(self, what: str, wait_seconds: float | None = None, may_be_billed: bool = False) -> None:
+    def __init__(
+        self, what: str, wait_seconds: float | None = None, may_be_billed: bool = False, status: int = 0
+    ) -> None:
         super().__init__(what)
+        self.status = status  # HTTP's; 0: there was none
         self.wait_seconds = wait_seconds  # as long as the server asks to wait
         self.may_be_billed = may_be_billed  # the model may have worked on it
 
@@ -119,31 +134,32 @@ class OpenAIClient:
         )
         if address.effort:
             self.settings["reasoning_effort"] = address.effort
-        self.takes_forms = True  # until the server says otherwise
+        self.manners: tuple[Manner, ...] = (
+            OWN_MANNERS if own else MANNERS
+        )  # the first of them is used, those that failed are dropped
 
     def ask(self, system: str, turns: Sequence[str], form: Form | None = None, seconds: float | None = None) -> Reply:
-        """See `Client.ask`. A server that refuses a form is asked without one, then and from then on."""
+        """See `Client.ask`. A server that refuses a form, or a system's turn, is asked without, then and later."""
         until = time.monotonic() + (seconds or TIMEOUT_SECONDS)
-        if form is not None and self.takes_forms:
+        for number, manner in enumerate(self.manners):
             try:
-                return self._asked(system, turns, form, until)
+                reply = self._asked(system, turns, form if manner.form else None, manner.system, until)
             except _Refused as refused:
-                if refused.status not in (400, 404, 415, 422, 501):
+                if refused.status not in MAY_BE_THE_MANNER or number + 1 == len(self.manners):
                     raise InputError(str(refused)) from None
-            # which of the two it is that it refuses, the next request shows
-            reply = self._asked_plainly(system, turns, until)
-            self.takes_forms = False
-            return reply
-        return self._asked_plainly(system, turns, until)
+            except Busy as busy:
+                if busy.status == 500 and self.address.base_url and form is not None:
+                    self.manners = tuple(each for each in self.manners if not each.form)  # it may break on them
+                raise
+            else:
+                self.manners = self.manners[number:]
+                return reply
+        raise AssertionError("the last manner returns or raises")
 
-    def _asked_plainly(self, system: str, turns: Sequence[str], until: float) -> Reply:
-        try:
-            return self._asked(system, turns, None, until)
-        except _Refused as refused:
-            raise InputError(str(refused)) from None
-
-    def _asked(self, system: str, turns: Sequence[str], form: Form | None, until: float) -> Reply:
-        messages = ([{"role": "system", "content": system}] if system else []) + _messages(turns)
+    def _asked(self, system: str, turns: Sequence[str], form: Form | None, has_system: bool, until: float) -> Reply:
+        if not has_system:
+            turns = [f"{system}\n\n{turns[0]}", *turns[1:]]
+        messages = ([{"role": "system", "content": system}] if system and has_system else []) + _messages(turns)
         more: dict[str, Any] = dict(self.settings)
         if form is not None:
             more["response_format"] = {
@@ -298,7 +314,7 @@ def _raise_status(address: Address, error: Any) -> None:
     status, said = error.status_code, _said(address, error)
     out_of_money = getattr(error, "code", None) == "insufficient_quota" or "credit balance" in said
     if (status in (408, 409, 429) or status >= 500) and status != 501 and not out_of_money:
-        raise Busy(f"HTTP {status} ({said})", _wait_seconds(error)) from None
+        raise Busy(f"HTTP {status} ({said})", _wait_seconds(error), status=status) from None
     hint = {
         401: f"check {address.key_name}",
         403: f"check {address.key_name} and what it may do",

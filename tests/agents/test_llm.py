@@ -29,6 +29,8 @@ FATES = {
     "good": "",
     "prose": "",
     "no_forms": "",
+    "breaks_on_forms": "",
+    "no_system": "",
     "no_usage": "",
     "repaired": "",
     "rate_limited": "",
