@@ -24,10 +24,11 @@ from pipeline import (
 )
 from pipeline.dressing import AUTO, named, with_family
 from pipeline.errors import InputError
+from pipeline.hub import ROOT
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
-from pipeline.types import Budget, ItemsKey, Judge, Recipe, Record
+from pipeline.types import Benchmark, Budget, ItemsKey, Judge, Recipe, Record
 
 WORTH_TELLING_SECONDS = 0.1
 Resolve = Callable[[str, int], Path]  # (model name, lab seed) -> its folder
@@ -72,11 +73,27 @@ def check(asked: Asked) -> Recipe:
     plugins.load("executors", asked.executor)
     if asked.family != AUTO:
         named(asked.family)
-    recipe = load_recipe(asked.recipe or benchmark.recipe)
+    recipe = load_recipe(asked.recipe) if asked.recipe else _own_recipe(benchmark)
     for stage in recipe.stages:
         for reference in stage.data:
             catalogue.find(reference.name)
     return recipe.model_copy(update={"model": asked.model})
+
+
+def _own_recipe(benchmark: Benchmark) -> Recipe:
+    """The benchmark's default recipe, with those of its sources that are at hand. Raises InputError if none is."""
+    recipe = load_recipe(benchmark.recipe)
+    stages = []
+    for stage in recipe.stages:
+        kept = tuple(reference for reference in stage.data if catalogue.at_hand(reference.name))
+        if not kept:
+            missing = ", ".join(str(catalogue.copy_of(reference.name)) for reference in stage.data)
+            raise InputError(
+                f"benchmark {benchmark.name}: none of its recipe's data is at hand: put a copy at {missing}, unset "
+                f"{ROOT} to fetch it, or give a recipe of your own with --recipe"
+            )
+        stages.append(stage.model_copy(update={"data": kept}))
+    return recipe.model_copy(update={"stages": tuple(stages)})
 
 
 def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:

@@ -119,6 +119,18 @@ def names(kind: str | None = None) -> list[str]:
     return [name for name, source in all_sources().items() if kind in (None, source.entry.kind)]
 
 
+def at_hand(name: str) -> bool:
+    """Whether a source can be had here: false for a Hub source without a copy where POSTTRAIN_DATA_ROOT is used."""
+    copy = copy_of(name)
+    return copy is None or copy.is_file()
+
+
+def copy_of(name: str) -> Path | None:
+    """Where the local copy of a Hub source is looked for; None for other sources, or without POSTTRAIN_DATA_ROOT."""
+    entry = find(name).entry
+    return local_copy(entry) if isinstance(entry, HubEntry) else None
+
+
 def find(name: str) -> Source:
     """A source by name; the error lists what exists."""
     known = all_sources()
