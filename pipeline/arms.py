@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import reproduce
+from pipeline import agent_options, reproduce
 from pipeline.asking import Asked
 from pipeline.errors import InputError
 
@@ -30,7 +30,9 @@ class Arm:
 def arm(asked: Asked, agent: str, seed: int, place: Path) -> Arm:
     """The run of an agent with a seed, below `place`."""
     slug = re.sub(r"[^\w.-]+", "-", agent)  # it may be a dotted address, or carry an argument
-    return Arm(asked.model_copy(update={"agent": agent, "seed": seed}), place / ARMS / f"{slug}-{seed}")
+    own = asked.agent_options if agent == asked.agent else agent_options.taken_by(agent, asked.agent_options)
+    named = {"agent": agent, "seed": seed, "agent_options": own}
+    return Arm(asked.model_copy(update=named), place / ARMS / f"{slug}-{seed}")
 
 
 def refuse_shared(arms: Sequence[Arm]) -> None:

@@ -47,7 +47,7 @@ def check(compared: Comparison) -> None:
     if len(set(compared.controls)) < len(compared.controls):
         raise InputError(f"--control {', '.join(compared.controls)}: name every control once")
     for name in (agent, *compared.controls):
-        asking.check(compared.asked.model_copy(update={"agent": name}))
+        asking.check(arms.arm(compared.asked, name, 0, Path()).asked)
     arms.refuse_shared(compared.arms(Path()))
 
 

@@ -12,7 +12,9 @@ from pipeline.types import Budget, Completion, Finished, Job, Proposal, Recipe, 
 class Agent(Protocol):
     """Proposes what to try next: a pure function of brief, seed and history, so that a resumed search goes on alike.
 
-    An agent may have an attribute `note` of type `Note`, which whoever runs it sets.
+    What decides its proposals beside these (a language model's answers, say) it keeps in the brief's folder. An agent
+    may have an attribute `note` of type `Note`, which whoever runs it sets. Its module may have `Options`, a pydantic
+    model of what its user may set: checked before a run begins, then found in the brief.
     """
 
     def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
-from pipeline import catalogue, protocols
+from pipeline import catalogue, protocols, published
 from pipeline.admission import load_guards
 from pipeline.errors import InputError
 from pipeline.lock import Lock, refuse_owned
-from pipeline.paths import write_atomic, write_json
+from pipeline.paths import read_json, write_atomic, write_json
 from pipeline.recipe import search_space
 from pipeline.request import RUN_FILE, RunRequest, describe_run
 from pipeline.types import Benchmark, ItemsKey
 
 SEALED, SALT = "sealed", "salt"
+AGENT = "agent"  # the folder of what an agent has to remember
+MODEL_FACTS = ("model_type", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings")
 
 
 def make_folder(folder: Path, request: RunRequest) -> Lock:
@@ -49,6 +52,22 @@ def sources(request: RunRequest, benchmark: Benchmark) -> list[str]:
     used = [reference.name for stage in request.recipe.stages for reference in stage.data]
     of_kind = [name for name in catalogue.names(benchmark.kind) if catalogue.at_hand(name)]
     return list(dict.fromkeys([*of_kind, *used]))
+
+
+def facts(request: RunRequest, benchmark: Benchmark) -> dict[str, Any]:
+    """What is known of the benchmark and the base model beforehand, as plain data: for agents that can read it."""
+    task = {name: getattr(benchmark, name) for name in ("summary", "metric", "kind", "max_tokens", "few_shot")}
+    scores = published.scores(benchmark, request.model)
+    try:
+        config = read_json(Path(request.model_path) / "config.json")
+    except (OSError, InputError):
+        config = {}
+    known = config if isinstance(config, dict) else {}
+    return {
+        "task": {"benchmark": benchmark.name, **task},
+        "base_model": {name: known[name] for name in MODEL_FACTS if isinstance(known.get(name), int | str)},
+        "published_anchors": {role: score.value for role, score in scores.items()},
+    }
 
 
 def sealed_key(folder: Path, request: RunRequest) -> ItemsKey:

@@ -33,6 +33,7 @@ class RunRequest(Record):
     benchmark: str  # a name in evals/ or a folder
     judge: JudgePlan | None = None  # of a judged benchmark
     agent: str | None = None  # None: driven by steps, so its clock runs from opening to finish
+    agent_options: dict[str, Any] = {}  # its own options; never a key
     seed: int = 0
     lab_seed: int = 0
     budget: Budget = Budget()

@@ -44,6 +44,8 @@ def _run(session: Session, agent: Agent) -> str:
         while has_more and session.has_room():
             proposal = agent.propose(session.history(), session.remaining())
             has_more = proposal is not None
+            if proposal is not None and not session.has_room():  # thinking about it took what was left
+                break
             if proposal is not None:
                 trial = session.start(proposal)
                 rejected = rejected + 1 if trial.state == "rejected" else 0

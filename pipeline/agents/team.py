@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline import earnings, plugins
+from pipeline import agent_options, earnings, plugins
 from pipeline.agents._critic import Critic, Rules, Veto
 from pipeline.agents._pace import Pace
 from pipeline.agents._shares import Shares
@@ -78,7 +78,8 @@ class Team:
     # ------------------------------------------------------------ inside
 
     def _make(self, name: str, seed: int) -> Agent:
-        agent: Agent = plugins.entry("agents", name)(self.brief, seed)
+        own = agent_options.taken_by(name, self.brief.options)
+        agent: Agent = plugins.entry("agents", name)(self.brief.model_copy(update={"options": own}), seed)
         if not hasattr(agent, "propose"):
             raise InputError(f"agent 'team': {name} steps by itself and cannot share a budget: name another member")
         if hasattr(agent, "note"):

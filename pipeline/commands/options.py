@@ -46,6 +46,17 @@ JudgeName = Annotated[
     typer.Option("--judge", metavar="J", help="For judged benchmarks: openai:MODEL, anthropic:MODEL, URL#MODEL."),
 ]
 JudgeBudget = Annotated[str | None, typer.Option(metavar="USD", help="What the judge may cost at most: 5usd.")]
+Llm = Annotated[
+    str | None, typer.Option("--llm", metavar="L", help="Of --agent llm: openai:MODEL, anthropic:MODEL, URL#MODEL.")
+]
+LlmBudget = Annotated[str | None, typer.Option(metavar="CAP", help="What it may cost at most: 5usd or 200ktok.")]
+LlmShare = Annotated[float | None, typer.Option(metavar="X", help="Share of trials that it proposes. Default: 0.3.")]
+LlmTimeout = Annotated[str | None, typer.Option(metavar="TIME", help="That one turn of it may take, such as 60s.")]
+LlmContext = Annotated[int | None, typer.Option(metavar="N", help="Tokens that its context holds.")]
+Replay = Annotated[Path | None, typer.Option(metavar="FILE", help="Ask nobody: answers from this record, or run.")]
+AgentOption = Annotated[
+    list[str] | None, typer.Option("--agent-option", metavar="NAME=VALUE", help="One of the agent's own; repeatable.")
+]
 ItemsOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for per-item results.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New or empty. Default: a new one in ./runs.")]
 Protocol = Annotated[
@@ -89,11 +100,35 @@ def judge(name: str | None, budget: str | None) -> Judge | None:
         if budget is not None:
             raise InputError(f"--judge-budget {budget}: there is no judge to pay: name one with --judge")
         return None
-    from pipeline.judges.names import parse
+    from pipeline.providers.names import JUDGE, parse
     from pipeline.types import Judge
 
-    parse(name)
+    parse(name, JUDGE)
     return Judge(name=name.strip(), budget=dollars(budget) if budget is not None else None)
+
+
+def agent_options(named: dict[str, Any], others: list[str] | None) -> dict[str, Any]:
+    """The agent's own options: those that the command line has names for, and NAME=VALUE, its value read as JSON.
+
+    What is no JSON is a text. Whether the agent takes them is for `pipeline.agent_options` to say.
+    """
+    found = {name: value for name, value in named.items() if value is not None}
+    if "llm_timeout" in found:
+        found["llm_timeout"] = seconds(found["llm_timeout"], "--llm-timeout")
+    if "replay" in found:  # in full: the run may be resumed from another folder
+        found["replay"] = str(Path(found["replay"]).expanduser().absolute())
+    for text in others or ():
+        name, equals, value = text.partition("=")
+        key = name.strip().replace("-", "_")
+        if not equals or not key.isidentifier():
+            raise InputError(f"--agent-option '{text}': write it as NAME=VALUE")
+        if key in found:
+            raise InputError(f"--agent-option '{text}': {name.strip()} is given twice: give it once")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value.strip()
+    return found
 
 
 def judges(names: list[str], judge: Judge | None) -> dict[str, Judge | None]:

@@ -32,6 +32,13 @@ def reproduce(
     seed: options.Seed = 0,
     lab_seed: options.LabSeed = 0,
     slots: options.Slots = 1,
+    llm: options.Llm = None,
+    llm_budget: options.LlmBudget = None,
+    llm_share: options.LlmShare = None,
+    llm_timeout: options.LlmTimeout = None,
+    llm_context: options.LlmContext = None,
+    replay: options.Replay = None,
+    agent_option: options.AgentOption = None,
     out: options.Out = None,
     as_json: options.Json = False,
 ) -> None:
@@ -46,9 +53,16 @@ def reproduce(
     """
     from pipeline import plugins
 
+    own = options.agent_options(
+        {"llm": llm, "llm_budget": llm_budget, "llm_share": llm_share, "llm_timeout": llm_timeout,
+         "llm_context": llm_context, "replay": replay},
+        agent_option,
+    )  # fmt: skip
     families = options.split(family, "family", "--family", plugins.names("families"))
     cells = [
-        _asked(f"lab/{name}-base", each, budget, agent=agent, seed=seed, lab_seed=lab_seed, slots=slots)
+        _asked(
+            f"lab/{name}-base", each, budget, agent=agent, agent_options=own, seed=seed, lab_seed=lab_seed, slots=slots
+        )
         for name in families
         for each in options.benchmarks(benchmark)
     ]
@@ -80,6 +94,13 @@ def search(
     ] = None,
     judge: options.JudgeName = None,
     judge_budget: options.JudgeBudget = None,
+    llm: options.Llm = None,
+    llm_budget: options.LlmBudget = None,
+    llm_share: options.LlmShare = None,
+    llm_timeout: options.LlmTimeout = None,
+    llm_context: options.LlmContext = None,
+    replay: options.Replay = None,
+    agent_option: options.AgentOption = None,
     out: options.Out = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with this run instead.")] = None,
     as_json: options.Json = False,
@@ -92,15 +113,21 @@ def search(
       posttrain search --resume runs/qwen3-tiny_gsm8k-asha-seed0 --budget +2h
       posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 2m --control random --seeds 3
     """
+    own = options.agent_options(
+        {"llm": llm, "llm_budget": llm_budget, "llm_share": llm_share, "llm_timeout": llm_timeout,
+         "llm_context": llm_context, "replay": replay},
+        agent_option,
+    )  # fmt: skip
     given: dict[str, Any] = {
         "instruct": instruct, "family": family, "agent": agent, "trials": trials, "seed": seed, "lab_seed": lab_seed,
         "recipe": recipe, "executor": executor, "slots": slots, "protocol": protocol, "anchors": anchors,
-        "judge": options.judge(judge, judge_budget),
+        "judge": options.judge(judge, judge_budget), "agent_options": own or None,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
+        given.pop("agent_options", None)
         more = {"model": model, "benchmark": benchmark, "out": out, "control": control, "seeds": seeds}
-        _resume(resume, budget, {**more, **given}, as_json)
+        _resume(resume, budget, {**more, **given, **own}, as_json)
         return
     for option, value in (("--model", model), ("--benchmark", benchmark), ("--budget", budget)):
         if not value:

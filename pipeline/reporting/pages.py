@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.noise import unseen
 from pipeline.recipe import dump_recipe
+from pipeline.reporting import proposer
 from pipeline.reporting.blocks import (
     Block,
     Code,
@@ -49,6 +50,7 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
         _time(report),
         *teamwork_blocks(report),
         _trials(story, report),
+        *proposer.blocks(report.get("proposer")),
         _trial_list(story),
         _guards(report),
         Text("Run folder", f"{story.folder} ({size(story.folder_bytes)})"),
@@ -82,6 +84,7 @@ def _warning(report: dict[str, Any]) -> str:
         parts.append("Not sealed: the agent could have reached the final items")
     if report["final_looks"] > 1:
         parts.append(f"The final split was looked at {report['final_looks']} times: the last look is not a fresh one")
+    parts.append(proposer.warning(report.get("proposer")))
     return ". ".join(part for part in parts if part)
 
 

@@ -12,6 +12,7 @@ from pipeline import gain, protocols, published
 from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
 from pipeline.noise import noise_floor
+from pipeline.reporting.proposer import proposer
 from pipeline.reporting.story import AS_CONFIGURED, Final, Story
 from pipeline.reporting.teamwork import teamwork
 from pipeline.types import Score
@@ -50,6 +51,7 @@ def summarise(story: Story) -> dict[str, Any]:
     more = {"raw_fraction": _plain(result.raw)} if flagged else {}
     more |= {"terms": run["terms"]} if run.get("terms") else {}
     more |= {"anchors": whence} if (whence := anchors_of(story)) else {}
+    more |= {"proposer": found} if (found := proposer(story)) else {}
     return report | more | as_configured(story) | teamwork(story)
 
 
