@@ -126,7 +126,7 @@ def rate(value: float, **more) -> Proposal:
 
 def assembled(monkeypatch, critics=None, **members: Scripted) -> team.Team:
     """A team of scripted members; the notes that it makes are in its `told`."""
-    monkeypatch.setattr(plugins, "entry", lambda kind, name: lambda brief, seed: members[name])
+    monkeypatch.setattr(team.Team, "_make", lambda self, name, seed: members[name])
     made_team = team.Team(BRIEF, 0, list(members), (team.Rules(BRIEF),) if critics is None else critics)
     made_team.told = []
     made_team.note = lambda name, text="", **fields: made_team.told.append((name, text, fields))
@@ -225,9 +225,8 @@ class Waste:
 
 
 def test_vetoes_are_in_the_ledger_and_a_proposal_vetoed_again_is_counted_once(bench, monkeypatch):
-    real = plugins.entry
-    waste = lambda kind, name: (lambda brief, seed: Waste()) if name == "waste" else real(kind, name)  # noqa: E731
-    monkeypatch.setattr(plugins, "entry", waste)
+    real = team.Team._make
+    monkeypatch.setattr(team.Team, "_make", lambda self, *who: Waste() if who[0] == "waste" else real(self, *who))
     session = bench.open(budget=Budget(seconds=120.0))
     found = search(session, team.Team(session.brief(), 0, ["waste", "random"], (team.Rules(session.brief()),)))["team"]
     notes = session.notes("veto")
