@@ -90,17 +90,19 @@ def restore(folder: Path, path: Path | None) -> Kept | None:
     return kept
 
 
-def keep(folder: Path, path: Path | None, threads: int, model: str) -> Kept:
+def keep(
+    folder: Path, path: Path | None, threads: int, model: str, now_at: Callable[[], Path | None] | None = None
+) -> Kept:
     """Keep the answer to the EvaluateJob in `folder`, measured on the model named `model`.
 
-    `path` is the place that was right before it was measured. Nothing is kept if that is another one now: somebody
-    changed the model in between.
+    `path` is the place that was right before it was measured. Nothing is kept if that is another one now (`now_at`
+    tells, or else `place`): somebody changed the model in between.
     """
     job, done = job_of(folder), Evaluated.model_validate(read_json(folder / OUTCOME))
     items, now = read_jsonl(folder / ITEMS), time.time()
     told = {"model": model, "few_shot": job.few_shot, "score": done.score, "cost": done.cost}
     kept = Kept.model_validate({**told, "measured_at": now, "items": digest(items)})
-    if path is not None and path == place(job, threads):
+    if path is not None and path == (now_at() if now_at else place(job, threads)):
         with contextlib.suppress(OSError):  # a full or read-only cache costs time, not the result
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_jsonl(path, [kept, *items], _mode(job))
@@ -161,16 +163,18 @@ def listing() -> list[Kept]:
 # ---------------------------------------------------------------- what decides a score
 
 
-def place(job: EvaluateJob, threads: int) -> Path | None:
+def place(job: EvaluateJob, threads: int, sealed: Path | None = None, only_sealed: bool = False) -> Path | None:
     """The file that keeps a job's score; None where no other job can have the same one, or what decides is not known.
 
-    The final items of a generated benchmark hang on a run's salt, which is nobody else's business.
+    The final items of a generated benchmark hang on a run's salt, which is nobody else's business: what they gave is
+    kept only in the `sealed` folder that the run shares with those of the same salt, if there is one. With
+    `only_sealed` everything is.
     """
     benchmark = protocols.benchmark(job.benchmark, job.protocol)
     is_one_run_s = job.role == "final" and bool(job.key.salt) and "world" in benchmark.items
     ships = job.engine in plugins.names("engines") and (job.scorer or benchmark.scorer) in plugins.names("scorers")
     model = fingerprint(job.model_path)
-    if is_one_run_s or not ships or model is None or job.configured_as is not None:
+    if (is_one_run_s and sealed is None) or not ships or model is None or job.configured_as is not None:
         return None
     items = benchmarks.items(benchmark, job.role, job.key, job.limit)
     shots = benchmarks.items(benchmark, "fewshot", job.key, job.few_shot) if job.few_shot else []
@@ -189,7 +193,8 @@ def place(job: EvaluateJob, threads: int) -> Path | None:
     except TypeError:  # items of the user's own that are no plain data
         return None
     shown = re.sub(r"[^\w.-]+", "-", benchmark.name)
-    return home() / "anchors" / f"{shown}-{job.role}-{name}.jsonl"
+    root = sealed if sealed is not None and (is_one_run_s or only_sealed) else home()
+    return root / "anchors" / f"{shown}-{job.role}-{name}.jsonl"
 
 
 def fingerprint(model_path: str | Path) -> str | None:

@@ -6,9 +6,10 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline import (
+    agent_options,
     benchmarks,
     catalogue,
     chat,
@@ -42,6 +43,7 @@ class Asked(Record):
     instruct: str | None = None
     family: str = AUTO  # how turns are rendered, ended and adapted: by the models' own files, or a family's name
     agent: str | None = "asha"  # None: driven by steps
+    agent_options: dict[str, Any] = {}
     seed: int = 0
     lab_seed: int = 0
     judge: Judge | None = None  # of a judged benchmark
@@ -67,7 +69,7 @@ def check(asked: Asked) -> Recipe:
     if asked.anchors == "published":
         published.require(benchmark, asked.model, asked.instruct, models.sibling(asked.model))
     if asked.agent is not None:
-        plugins.entry("agents", asked.agent)
+        agent_options.check(asked.agent, asked.agent_options)
     plugins.load("executors", asked.executor)
     if asked.family != AUTO:
         named(asked.family)
@@ -129,6 +131,7 @@ def to_request(
         benchmark=asked.benchmark,
         judge=judge,
         agent=asked.agent,
+        agent_options=asked.agent_options,
         seed=asked.seed,
         lab_seed=asked.lab_seed,
         budget=asked.budget,

@@ -10,10 +10,23 @@ from pipeline.types import Budget, Completion, Finished, Job, Proposal, Recipe, 
 
 
 class Agent(Protocol):
-    """Proposes what to try next: a pure function of brief, seed and history, so that a resumed search goes on alike."""
+    """Proposes what to try next: a pure function of brief, seed and history, so that a resumed search goes on alike.
+
+    What decides its proposals beside these (a language model's answers, say) it keeps in the brief's folder. An agent
+    may have an attribute `note` of type `Note`, which whoever runs it sets. Its module may have `Options`, a pydantic
+    model of what its user may set: checked before a run begins, then found in the brief.
+    """
 
     def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
         """The next proposal; None means: wait for a pending trial, or stop if none is pending."""
+        ...
+
+
+class Note(Protocol):
+    """Takes what an agent has to say beside its proposals."""
+
+    def __call__(self, name: str, text: str = "", **fields: Any) -> None:
+        """A note of that name for the ledger; its text, if there is one, is shown to the user as well."""
         ...
 
 

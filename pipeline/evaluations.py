@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -13,6 +14,7 @@ from pipeline.evaluate import Evaluated
 from pipeline.flight import last_line
 from pipeline.jobs import JOB, OUTCOME, EvaluateJob
 from pipeline.judging import judge_for
+from pipeline.opening import shared_seal
 from pipeline.paths import read_json, write_json
 from pipeline.types import Cost, Finished, ItemsKey, Job, Outcome, Score, Trial
 
@@ -81,7 +83,7 @@ def take_kept(
         if name not in kept_anchors.ROLES:
             continue
         folder = Path(_job(session, name, model, place / name, role, key).folder)
-        kept = kept_anchors.restore(folder, kept_anchors.place(kept_anchors.job_of(folder), session.threads))
+        kept = kept_anchors.restore(folder, _place(session, folder))
         if kept is not None:
             found[name] = kept
     if found:
@@ -117,7 +119,8 @@ def score_models(
             why = last_line(folder / "log.txt") or ended.reason
             raise PosttrainError(f"{name} cannot be scored: {why[:300]}; {folder / 'log.txt'} says more")
         if name in keepers:
-            kept_anchors.keep(folder, keepers[name], session.threads, _model_name(session, name))
+            now_at = partial(_place, session, folder)
+            kept_anchors.keep(folder, keepers[name], session.threads, _model_name(session, name), now_at)
         found = Evaluated.model_validate(read_json(folder / OUTCOME))
         yield name, found.score, found.cost
 
@@ -127,12 +130,20 @@ def _keepers(session: Session, jobs: Sequence[Job]) -> dict[str, Path | None]:
     if not _keeps_anchors(session):
         return {}
     folders = [Path(job.folder) for job in jobs if Path(job.folder).name in kept_anchors.ROLES]
-    return {each.name: kept_anchors.place(kept_anchors.job_of(each), session.threads) for each in folders}
+    return {each.name: _place(session, each) for each in folders}
+
+
+def _place(session: Session, folder: Path) -> Path | None:
+    """The file in which the anchor that is scored in `folder` is kept."""
+    sealed = shared_seal(session.folder, session.request)
+    elsewhere = session.request.executor != "local"
+    return kept_anchors.place(kept_anchors.job_of(folder), session.threads, sealed, only_sealed=elsewhere)
 
 
 def _keeps_anchors(session: Session) -> bool:
-    """Only where this machine scores: what another one's arithmetic gives is not known to be the same."""
-    return session.request.keeps_anchors and session.request.executor == "local"
+    """Only where this machine scores: another one's arithmetic may differ. Arms of a comparison share them anyway."""
+    is_here_or_shared = session.request.executor == "local" or session.request.sealed_with is not None
+    return session.request.keeps_anchors and is_here_or_shared
 
 
 def _model_name(session: Session, anchor: str) -> str:

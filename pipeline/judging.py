@@ -13,9 +13,9 @@ from typing import Any, Literal
 from pipeline import benchmarks
 from pipeline.errors import InputError
 from pipeline.judges.client import check
-from pipeline.judges.names import parse
 from pipeline.judges.purse import Purse, money
 from pipeline.judges.tasks import JUDGED, estimate
+from pipeline.providers.names import JUDGE, parse
 from pipeline.types import Benchmark, ItemsKey, Judge, Record
 
 PURSE = "judge-spent.json"  # in the run's folder
@@ -52,7 +52,7 @@ def tell_estimate(
 
     Raises InputError if that is more than the budget.
     """
-    address, costs = parse(judge.name), []
+    address, costs = parse(judge.name, JUDGE), []
     for benchmark, items in benchmarks_items:
         n, cost = estimate(benchmark, items, address, answers)
         about = "price unknown" if cost is None else f"about {money(cost)}"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
+from typing import Any
 
-from pipeline import catalogue, protocols
+from pipeline import catalogue, protocols, published
 from pipeline.admission import load_guards
 from pipeline.errors import InputError
 from pipeline.lock import Lock, refuse_owned
-from pipeline.paths import write_atomic, write_json
+from pipeline.paths import read_json, write_atomic, write_json
 from pipeline.recipe import search_space
 from pipeline.request import RUN_FILE, RunRequest, describe_run
 from pipeline.types import Benchmark, ItemsKey
 
 SEALED, SALT = "sealed", "salt"
+AGENT = "agent"  # the folder of what an agent has to remember
+MODEL_FACTS = ("model_type", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings")
 
 
 def make_folder(folder: Path, request: RunRequest) -> Lock:
@@ -27,7 +31,7 @@ def make_folder(folder: Path, request: RunRequest) -> Lock:
     try:
         # For the owner only, from its first moment on. Workers of trials get keys without the salt.
         (folder / SEALED).mkdir(mode=0o700)
-        write_atomic(folder / SEALED / SALT, secrets.token_hex(8), mode=0o600)
+        write_atomic(folder / SEALED / SALT, _salt(folder, request), mode=0o600)
         models = {"base": request.model_path, "instruct": request.instruct_path}
         folders = {role: Path(path) for role, path in models.items() if path}
         seals = {name: guard.seal(folder, folders) for name, guard in guards.items() if hasattr(guard, "seal")}
@@ -50,9 +54,42 @@ def sources(request: RunRequest, benchmark: Benchmark) -> list[str]:
     return list(dict.fromkeys([*of_kind, *used]))
 
 
+def facts(request: RunRequest, benchmark: Benchmark) -> dict[str, Any]:
+    """What is known of the benchmark and the base model beforehand, as plain data: for agents that can read it."""
+    task = {name: getattr(benchmark, name) for name in ("summary", "metric", "kind", "max_tokens", "few_shot")}
+    scores = published.scores(benchmark, request.model)
+    try:
+        config = read_json(Path(request.model_path) / "config.json")
+    except (OSError, InputError):
+        config = {}
+    known = config if isinstance(config, dict) else {}
+    return {
+        "task": {"benchmark": benchmark.name, **task},
+        "base_model": {name: known[name] for name in MODEL_FACTS if isinstance(known.get(name), int | str)},
+        "published_anchors": {role: score.value for role, score in scores.items()},
+    }
+
+
 def sealed_key(folder: Path, request: RunRequest) -> ItemsKey:
     """The key that selects this run's final items. Never for a trial's worker."""
     return ItemsKey(lab_seed=request.lab_seed, salt=(folder / SEALED / SALT).read_text())
+
+
+def seal(folder: Path) -> None:
+    """Make a sealed folder for several runs: the salt that selects the final items of all of them."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (folder / SALT).is_file():
+        write_atomic(folder / SALT, secrets.token_hex(8), mode=0o600)
+
+
+def shared_seal(folder: Path, request: RunRequest) -> Path | None:
+    """The sealed folder that a run shares with others; None if its final items are its own."""
+    return Path(os.path.normpath(folder.absolute() / request.sealed_with)) if request.sealed_with else None
+
+
+def _salt(folder: Path, request: RunRequest) -> str:
+    shared = shared_seal(folder, request)
+    return (shared / SALT).read_text() if shared else secrets.token_hex(8)
 
 
 def _refuse_used(folder: Path) -> None:

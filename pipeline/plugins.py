@@ -1,5 +1,9 @@
 """A plugin's name is an address: a module of `pipeline/KIND/`, or `package.module`, or `package.module:attribute`.
 
+A shipped plugin may carry an argument, `NAME:ARGUMENT` (`team:asha,tpe`). One that takes it defines
+`check_argument(argument)`, which raises InputError for a wrong or a missing ("") one, and has it handed to its entry as
+`argument`; its `EXAMPLE` is an argument to try it with.
+
 Plugins are imported on use only; listing and summarising them reads their source. Dotted addresses run code of the
 user's choice, so they are accepted from the user's command line and from nowhere else: a proposal never holds one.
 """
@@ -7,6 +11,7 @@ user's choice, so they are accepted from the user's command line and from nowher
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import os
 import sys
@@ -34,25 +39,38 @@ def load(kind: str, name: str) -> Any:
 
     Raises InputError if there is no such plugin (listing what exists) or a package that it needs is not installed.
     """
-    if "." in name or ":" in name:
+    shipped, argument = parts(kind, name)
+    if argument is None and ("." in name or ":" in name):
         return _load_dotted(kind, name)
-    if name not in names(kind):
+    if shipped not in names(kind):
         raise unknown(_singular(kind), name, names(kind))
-    return _import(kind, name, f"pipeline.{kind}.{name}")
+    return _import(kind, shipped, f"pipeline.{kind}.{shipped}")
+
+
+def parts(kind: str, name: str) -> tuple[str, str | None]:
+    """A shipped plugin's name and its argument; any other name as it is, without one."""
+    first, colon, rest = name.partition(":")
+    return (first, rest.strip()) if colon and first in names(kind) else (name, None)
 
 
 def entry(kind: str, name: str) -> Any:
     """What a caller calls: what the kind's convention names (`create`, `train`, ...), or a dotted address's attribute.
 
-    Guards, which have several doors, are returned whole.
+    Guards, which have several doors, are returned whole. An argument is checked, and handed on by what is returned.
     """
-    plugin = load(kind, name)
-    expected = ENTRIES[kind]
-    if ":" in name or len(expected) > 1:
+    plugin, expected = load(kind, name), ENTRIES[kind]
+    shipped, argument = parts(kind, name)
+    if (":" in name and argument is None) or len(expected) > 1:
         return plugin
     if not hasattr(plugin, expected[0]):
         raise InputError(f"{_singular(kind)} '{name}': the module does not define {expected[0]}: add it")
-    return getattr(plugin, expected[0])
+    found = getattr(plugin, expected[0])
+    if hasattr(plugin, "check_argument"):
+        plugin.check_argument(argument or "")
+        return functools.partial(found, argument=argument or "")
+    if argument is not None:
+        raise InputError(f"{_singular(kind)} '{name}': {shipped} takes no argument: write {shipped}")
+    return found
 
 
 def names(kind: str) -> list[str]:
@@ -67,6 +85,15 @@ def summary(kind: str, name: str) -> str:
             lines = (ast.get_docstring(_tree(path)) or "").splitlines()
             return lines[0] if lines else ""
     raise unknown(_singular(kind), name, names(kind))
+
+
+def example(kind: str, name: str) -> str:
+    """A shipped plugin's name with an argument to try it with, if it takes one; read without importing it."""
+    for path in _modules(kind):
+        for node in _tree(path).body if path.stem == name else ():
+            if isinstance(node, ast.Assign) and "EXAMPLE" in _defined(node):
+                return f"{name}:{ast.literal_eval(node.value)}"
+    return name
 
 
 def _modules(kind: str) -> list[Path]:

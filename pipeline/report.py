@@ -1,7 +1,8 @@
 """The report: what a run came to, as JSON, text, Markdown or HTML. Reads run folders; only `write_report` writes.
 
 One run folder gives report.json (schema 1). A matrix folder (matrix.json) gives its cells and their weighted average,
-any other group of runs a comparison. The steps are in `pipeline.reporting`: story, summary, pages, then a format.
+an agent with control arms (comparison.json) its lift over them, any other group of runs a comparison. The steps are in
+`pipeline.reporting`: story, summary, pages, then a format.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.paths import plain, write_atomic, write_json
 from pipeline.reporting.blocks import Page
+from pipeline.reporting.controlled import controlled_document, controlled_page
+from pipeline.reporting.controls import COMPARISON_FILE
 from pipeline.reporting.overview import (
     comparison_document,
     is_matrix,
@@ -85,6 +88,9 @@ def _told(folders: Folders) -> tuple[dict[str, Any], Page]:
     if is_matrix(given):
         numbers = matrix_document(given[0], runs)
         return numbers, matrix_page(given[0], numbers)
+    if len(given) == 1 and (given[0] / COMPARISON_FILE).is_file():
+        numbers = controlled_document(given[0], runs)
+        return numbers, controlled_page(given[0], numbers)
     if len(runs) == 1:
         return runs[0].report, run_page(runs[0].story, runs[0].report)
     numbers = comparison_document(runs)

@@ -33,9 +33,10 @@ def short(name: str) -> str:
 # ---------------------------------------------------------------- one run
 
 
-def run(asked: Asked, folder: Path, watch: Watch, resolve: Resolve) -> dict[str, Any]:
-    """Search in a new folder from the beginning to the report, which is returned."""
+def run(asked: Asked, folder: Path, watch: Watch, resolve: Resolve, sealed_with: str | None = None) -> dict[str, Any]:
+    """Search in a new folder from the beginning to the report, which is returned (`RunRequest.sealed_with`)."""
     request = asking.to_request(asked, resolve, lambda text: watch(News(what="warning", text=text)))
+    request = request.model_copy(update={"sealed_with": sealed_with})
     with Session.open(folder, request) as session:
         return search.search(session, agent_of(request, session), watch)
 

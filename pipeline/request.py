@@ -33,6 +33,7 @@ class RunRequest(Record):
     benchmark: str  # a name in evals/ or a folder
     judge: JudgePlan | None = None  # of a judged benchmark
     agent: str | None = None  # None: driven by steps, so its clock runs from opening to finish
+    agent_options: dict[str, Any] = {}  # its own options; never a key
     seed: int = 0
     lab_seed: int = 0
     budget: Budget = Budget()
@@ -51,6 +52,9 @@ class RunRequest(Record):
     anchors: Literal["measured", "published"] = "measured"  # what the fraction compares with: see `pipeline.published`
     keeps_anchors: bool = True  # measured anchors are taken from, and put into, the cache (`pipeline.anchors`)
     keep_open: int = 16  # trials whose checkpoints are kept for a continuation
+    # From the run's folder, the sealed folder of the comparison that it is an arm of: arms are scored on the same final
+    # items and measure their anchors once.
+    sealed_with: str | None = None
 
     @property
     def key(self) -> ItemsKey:
@@ -61,7 +65,7 @@ class RunRequest(Record):
 class News(Record):
     """One thing that happened in a run, for whoever watches."""
 
-    what: Literal["warning", "anchor", "started", "progress", "finished", "rejected", "ended", "final"]
+    what: Literal["warning", "anchor", "started", "progress", "finished", "rejected", "agent", "ended", "final"]
     text: str
     trial: Trial | None = None
     progress: dict[str, Any] | None = None

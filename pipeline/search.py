@@ -18,9 +18,22 @@ def search(session: Session, agent: Agent, on_event: Callable[[News], None] | No
     Interrupted or killed, it goes on where it was: `Session.resume`, the same agent, `search` again.
     """
     session.on_event = on_event or session.on_event
+    listen(session, agent)
     session.begin()
     session.end(_run(session, agent))
     return session.finish()
+
+
+def listen(session: Session, agent: Agent) -> None:
+    """Let an agent that has something to say write it to the ledger, and tell whoever watches."""
+
+    def note(name: str, text: str = "", **fields: Any) -> None:
+        session.note(name, text=text, at=session.clock.now(), **fields)
+        if text:
+            session.tell("agent", text)
+
+    if hasattr(agent, "note"):
+        agent.note = note
 
 
 def _run(session: Session, agent: Agent) -> str:
@@ -31,6 +44,8 @@ def _run(session: Session, agent: Agent) -> str:
         while has_more and session.has_room():
             proposal = agent.propose(session.history(), session.remaining())
             has_more = proposal is not None
+            if proposal is not None and not session.has_room():  # thinking about it took what was left
+                break
             if proposal is not None:
                 trial = session.start(proposal)
                 rejected = rejected + 1 if trial.state == "rejected" else 0

@@ -132,6 +132,9 @@ class Session:
             prior=self.request.prior,
             slots=self.request.slots,
             budget=self.budget(),
+            facts=opening.facts(self.request, self.benchmark),
+            options=self.request.agent_options,
+            folder=str(self.folder / opening.AGENT),
         )
 
     def history(self) -> tuple[Trial, ...]:

@@ -78,7 +78,8 @@ class Proposal(Strict):
     continues: str | None = None
     parent: str | None = None
     rationale: str = ""
-    author: str = ""
+    author: str = ""  # an agent; `llm:asha` is asha inside of llm
+    predicted: float | None = None  # the search score that its author expects
 
 
 # ---------------------------------------------------------------- results
@@ -288,6 +289,9 @@ class Brief(Record):
     prior: tuple[dict[str, Any], ...] = ()  # patches worth trying first, from recipes/
     slots: int = 1
     budget: Budget = Budget()
+    facts: dict[str, Any] = {}  # of the benchmark and the base model, for whoever can read: see `opening.facts`
+    options: dict[str, Any] = {}  # the agent's own, from its user's command line
+    folder: str = ""  # the agent's own in the run's folder, for what it has to remember; "": none
 
 
 # ---------------------------------------------------------------- work

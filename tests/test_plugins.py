@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+import pipeline.agents
 from pipeline import plugins
 from pipeline.errors import InputError
 
@@ -102,3 +103,49 @@ def test_importing_the_light_modules_imports_no_heavy_library():
     code = f"from pipeline import {modules}; import sys; print({heavy} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+# ---------------------------------------------------------------- arguments
+
+
+@pytest.fixture
+def arguing(folder, monkeypatch):
+    """One agent that takes an argument beside one that takes none."""
+    (folder / "agents" / "crowd.py").write_text(
+        textwrap.dedent('''
+            """Many."""
+            from pipeline.errors import InputError
+
+            EXAMPLE = "3,4"
+
+            def check_argument(argument):
+                if not argument:
+                    raise InputError("how many?")
+
+            def create(brief, seed, argument):
+                return (brief, seed, argument)
+        ''')
+    )
+    monkeypatch.setattr(pipeline.agents, "__path__", [str(folder / "agents")])
+    yield
+    for name in ("crowd", "good"):
+        sys.modules.pop(f"pipeline.agents.{name}", None)
+
+
+def test_an_argument_is_checked_and_handed_on_whatever_it_holds(arguing):
+    for argument in ("3,4", "./my-agent {workdir}", "http://127.0.0.1:8000/v1#model", "a.b:c"):
+        assert plugins.entry("agents", f"crowd:{argument}")(1, 2) == (1, 2, argument)
+    for name in ("crowd", "crowd:", "crowd: "):
+        with pytest.raises(InputError, match="how many"):
+            plugins.entry("agents", name)
+
+
+def test_an_agent_that_takes_no_argument_says_so(arguing):
+    with pytest.raises(InputError, match="agent 'good:3': good takes no argument: write good"):
+        plugins.entry("agents", "good:3")
+    assert plugins.entry("agents", "good")(1, 2) == "agent"
+
+
+def test_an_example_of_an_argument_is_read_without_importing(folder, arguing):
+    assert plugins.example("agents", "crowd") == "crowd:3,4"
+    assert plugins.example("agents", "good") == "good" and plugins.example("agents", "broken") == "broken"

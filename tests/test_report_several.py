@@ -127,3 +127,83 @@ def test_agents_are_compared_by_their_lift_over_the_same_seeds(tmp_path):
     assert "2 runs compared" in text and "Lift" not in text  # one pair shows no spread
     assert "asha over random" in report.to_text(tmp_path)
     assert "asha over random" in report.to_html(tmp_path)
+
+
+# ---------------------------------------------------------------- control arms
+
+
+def compared(folder, best, controls=("random",), flagged=(), **asked):
+    """A comparison of asha with controls on as many seeds as `best` has lists: items right, the agent's first."""
+    agents, runs = ("asha", *controls), []
+    for seed, right in enumerate(best):
+        for agent, number in zip(agents, right, strict=True):
+            place = f"arms/{agent}-{seed}"
+            runs.append({"agent": agent, "seed": seed, "folder": place})
+            if number is not None:
+                finished(folder / place, best=number, seed=seed, agent=agent, flagged=place in flagged, **asked)
+                (folder / place / "final_model").mkdir()
+    asked = {"model": "lab/qwen3-base", "benchmark": "tiny_gsm8k"}
+    told = {"agent": "asha", "controls": controls, "seeds": list(range(len(best))), "runs": runs, "asked": asked}
+    write_json(folder / "comparison.json", {"schema": 1, **told})
+    return folder
+
+
+def test_the_headline_is_the_lift_over_the_strongest_control(tmp_path):
+    rights = [(425, 300, 400), (430, 280, 390), (400, 310, 405)]
+    found = report.document(compared(tmp_path, rights, ("random", "tpe")))
+    random, tpe = found["controls"]
+    differences = np.array([25, 40, -5])
+    reach = 4.3027 * differences.std(ddof=1) / 3**0.5
+    assert (tpe["agent"], tpe["pairs"], tpe["why"]) == ("tpe", 3, None)
+    assert tpe["lift_points"]["value"] == pytest.approx(differences.mean() / 5)
+    assert tpe["lift_points"]["low"] == pytest.approx((differences.mean() - reach) / 5, abs=1e-3)
+    assert tpe["lift"]["value"] == pytest.approx(differences.mean() / 475)
+    assert random["lift"]["value"] > tpe["lift"]["value"]
+    assert found["fraction"]["value"] == pytest.approx((np.mean([425, 430, 400]) - 10) / 475)
+    assert found["fraction"]["low"] < found["fraction"]["value"] < found["fraction"]["high"]
+    text, page = report.to_text(tmp_path), report.to_html(tmp_path)
+    assert "asha over tpe" in text and text.index("Lift over control arms") < text.index("Runs")
+    assert "+0.04" in page and "lift over tpe" in page
+    assert all(len(line) <= WIDTH for line in text.splitlines())
+
+
+def test_a_flagged_run_counts_as_its_base_and_its_model_is_not_handed_over(tmp_path):
+    rights = [(425, 300), (430, 280)]
+    found = report.document(compared(tmp_path, rights, flagged=("arms/asha-1", "arms/random-0")))
+    assert found["controls"][0]["lift_points"]["value"] == pytest.approx(((425 - 10) + (10 - 280)) / 2 / 5)
+    assert found["flagged"] and found["final_model"]["folder"] == "arms/asha-0/final_model"
+    assert "FLAGGED" in report.to_text(tmp_path)
+
+
+def test_pairs_are_the_seeds_that_both_finished_and_the_rest_is_missing(tmp_path):
+    compared(tmp_path, [(425, 300), (430, None), (420, None)])
+    Made(tmp_path / "arms" / "random-2", seed=2, agent="random")
+    found = report.document(tmp_path)
+    assert found["controls"][0]["pairs"] == 1 and found["controls"][0]["lift"]["low"] is None
+    assert {(each["folder"], each["why"]) for each in found["missing"]} == {
+        ("arms/random-1", "not started"), ("arms/random-2", "not finished"),
+    }  # fmt: skip
+
+
+def test_a_comparison_in_which_nothing_was_run_is_a_report_without_lift(tmp_path):
+    found = report.document(compared(tmp_path, [(None, None)]))
+    assert found["controls"] == [
+        {"agent": "random", "pairs": 0, "lift": None, "lift_points": None, "why": "no seed is finished by both"}
+    ]
+    assert found["fraction"] is None and "Incomplete" in report.to_text(tmp_path)
+
+
+def test_without_an_instruct_model_the_lift_is_told_in_points(tmp_path):
+    rights = [(425, 300), (430, 280)]
+    for name, seed, right in [("asha", 0, 425), ("random", 0, 300), ("asha", 1, 430), ("random", 1, 280)]:
+        made = Made(tmp_path / f"arms/{name}-{seed}", agent=name, seed=seed, instruct=None)
+        made.choose("t001")
+        made.final("base")
+        made.final("best", right)
+    compared(tmp_path / "plan", [(None, None) for _ in rights])
+    (tmp_path / "plan" / "comparison.json").rename(tmp_path / "comparison.json")
+    found = report.document(tmp_path)
+    (control,) = found["controls"]
+    assert control["lift"] is None and control["lift_points"]["value"] == pytest.approx(27.5)
+    assert "in points only" in control["why"] and "instruct" in found["fraction_why"]
+    assert "+27.5" in report.to_html(tmp_path)

@@ -48,6 +48,31 @@ def test_a_search_fills_its_budget_and_ends_within_two_seconds_of_it(bench: Benc
     assert why(session) == "the budget is spent"
 
 
+def test_an_agent_that_thinks_until_the_budget_is_spent_ends_its_search_in_order(bench: Bench) -> None:
+    class Slow(ScriptedAgent):
+        def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
+            bench.time.pass_(30.0)
+            return super().propose(history, remaining)
+
+    session = bench.open(budget=Budget(seconds=60.0))
+    report = search(session, Slow(GOOD, WEAK, WEAK, WEAK))
+    assert report["best_trial"] == "t001" and why(session) == "the budget is spent"
+
+
+def test_what_an_agent_has_to_say_goes_into_the_ledger_and_to_whoever_watches(bench: Bench) -> None:
+    class Talkative(ScriptedAgent):
+        note = None
+
+        def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
+            self.note("thought", "hm", about=len(history))  # type: ignore[misc]
+            return super().propose(history, remaining)
+
+    session, heard = bench.open(), list[News]()
+    search(session, Talkative(GOOD), heard.append)
+    assert [note["text"] for note in session.notes("thought")] == ["hm", "hm"]
+    assert [news.text for news in heard if news.what == "agent"] == ["hm", "hm"]
+
+
 def test_the_number_of_trials_ends_a_search(bench: Bench) -> None:
     session = bench.open(slots=2, budget=Budget(trials=3))
     assert search(session, random.create(session.brief(), 7))["trials"]["scored"] == 3
@@ -112,6 +137,21 @@ def test_watchers_hear_the_whole_story(bench: Bench) -> None:
     order = [news.what for news in heard if news.what != "progress"]
     assert order == ["anchor"] * 3 + ["started", "finished", "ended"] + ["final"] * 5
     assert "t001 scored" in next(news.text for news in heard if news.what == "finished")
+
+
+def test_an_agent_that_has_something_to_say_writes_it_to_the_ledger_and_tells_whoever_watches(bench: Bench) -> None:
+    class Talkative(ScriptedAgent):
+        note = None
+
+        def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
+            self.note("mood", figure=3)  # type: ignore[misc]
+            self.note("mood", "it goes well", figure=len(history))  # type: ignore[misc]
+            return super().propose(history, remaining)
+
+    session, heard = bench.open(), []
+    search(session, Talkative(GOOD), heard.append)
+    assert [(note["text"], note["figure"]) for note in session.notes("mood")][:2] == [("", 3), ("it goes well", 3)]
+    assert [news.text for news in heard if news.what == "agent"][:1] == ["it goes well"]
 
 
 def test_an_interrupted_search_goes_on_with_what_the_agent_would_have_proposed(bench: Bench) -> None:

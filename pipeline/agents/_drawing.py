@@ -51,11 +51,19 @@ def draw(
         return {DATA: _listed(_promising(names, values))} if names else {}
     changes = dict(leader.proposal.changes)
     if names:
-        changes[DATA] = _listed(_near(rng, mixture_of(leader), names, values))
-    if len(brief.prior) > 1 and rng.random() < EXPLORED_PARAMS:
+        changes = _with_data(changes, _listed(_near(rng, mixture_of(leader), names, values)))
+    if "stages" not in changes and len(brief.prior) > 1 and rng.random() < EXPLORED_PARAMS:
         kept = {path: value for path, value in changes.items() if path == DATA}
         changes = {**kept, **rng.choice(brief.prior)}
     return changes
+
+
+def _with_data(changes: dict[str, Any], data: list[dict[str, Any]]) -> dict[str, Any]:
+    """The changes with another mixture in the first stage, wherever they have it."""
+    if "stages" not in changes:
+        return {**changes, DATA: data}
+    first, *rest = changes["stages"]
+    return {**changes, "stages": [{**first, "data": data}, *rest]}
 
 
 def _promising(names: Sequence[str], values: dict[str, float]) -> dict[str, float]:

@@ -17,6 +17,7 @@ class Plain:
     """Proposes once."""
 
     def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
-        """The recipe as it is, unless it was tried; one that was interrupted is tried again."""
-        tried = [trial for trial in history if trial.kind == "recipe" and trial.state != "abandoned"]
+        """The recipe as it is, unless it was tried, whatever others tried; one that was interrupted is tried again."""
+        own = [trial for trial in history if trial.kind == "recipe" and not trial.proposal.changes]
+        tried = [trial for trial in own if trial.state != "abandoned"]
         return None if tried else Proposal(author="plain", rationale="the benchmark's recipe as it is")

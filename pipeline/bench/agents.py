@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline import asking, reproduce
+from pipeline import arms, asking, reproduce
+from pipeline.arms import Arm
 from pipeline.asking import Asked, Resolve
 from pipeline.bench import agents_table, results
 from pipeline.bench.memory import PeakMemory
@@ -21,19 +21,6 @@ from pipeline.request import RunRequest, read_run
 KIND = "agents"
 MEASURED = "measured.json"  # in a run's folder: what the run itself does not record
 State = Literal["new", "finished", "goes on", "interrupted"]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One agent with one seed on one cell: a run."""
-
-    asked: Asked
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """Cell, agent and seed."""
-        return f"{reproduce.cell_name(self.asked)} {self.asked.agent} seed {self.asked.seed}"
 
 
 @dataclass(frozen=True)
@@ -51,9 +38,7 @@ class Plan:
 
     def arm(self, cell: Asked, agent: str, seed: int) -> Arm:
         """One of the runs."""
-        asked = cell.model_copy(update={"agent": agent, "seed": seed})
-        slug = re.sub(r"[^\w.-]+", "-", agent)  # it may be a dotted address
-        return Arm(asked, self.place(cell) / "arms" / f"{slug}-{seed}")
+        return arms.arm(cell, agent, seed, self.place(cell))
 
     def arms(self) -> Iterator[Arm]:
         """All runs in the order in which they are made."""
@@ -95,14 +80,13 @@ def _is_of(arm: Arm, cell: str) -> bool:
 
 def check(plan: Plan) -> None:
     """Raises InputError: a name is wrong, two arms share a folder, or a run that is there is not the one asked for."""
-    folders = [arm.folder for arm in plan.arms()]
-    if len(set(folders)) < len(folders):
-        raise InputError("two of the runs would share a folder: name every agent, family and benchmark once")
+    planned = list(plan.arms())
+    arms.refuse_shared(planned)
     for cell in plan.cells:
         for agent in plan.agents:
             asking.check(cell.model_copy(update={"agent": agent}))
-    there = [arm for arm in plan.arms() if (arm.folder / "run.json").is_file()]
-    all_done = len(there) == len(folders) and all(reproduce.is_finished(arm.folder) for arm in there)
+    there = [arm for arm in planned if (arm.folder / "run.json").is_file()]
+    all_done = len(there) == len(planned) and all(reproduce.is_finished(arm.folder) for arm in there)
     for arm in there:
         request = read_run(arm.folder)[0]
         _compare(arm, request)

@@ -59,9 +59,7 @@ def agents(
     from pipeline.bench import agents_table
     from pipeline.types import Budget
 
-    names = [name.strip() for name in agents.split(",")]
-    if not all(names):
-        raise InputError(f"--agents '{agents}': an empty name; see `posttrain list agents`")
+    names = options.agents([agents], "--agents")
     limits = Budget(seconds=options.seconds(budget))
     cells = _cells(family, benchmark, lab_seed, limits, slots)
     plan = bench.Plan(out, cells, tuple(names), tuple(range(first_seed, first_seed + seeds)))

@@ -28,7 +28,7 @@ UNTESTED = (
     "GPQA's own items, which are gated: none could be had",
     "bfcl's data file (exec_simple): its rule ran on rows of its form and on simple_python's functions",
     "macOS (jobs are spawned there instead of forked) and Windows",
-    "OpenAI's and Anthropic's own servers: judges have been asked on this machine only, with a script behind them",
+    "OpenAI's and Anthropic's own servers: judges and proposers were on this machine only, scripts behind them",
     "several hosts, and file systems without locks (some NFS mounts)",
 )
 

@@ -140,7 +140,12 @@ def plugin_rows(kind: str) -> Rows:
     """The shipped plugins of a kind, none of them imported."""
     from pipeline import plugins
 
-    return [{"name": name, "summary": plugins.summary(kind, name)} for name in plugins.names(kind)]
+    rows: Rows = []
+    for name in plugins.names(kind):
+        example = plugins.example(kind, name)
+        more = {"example": example} if example != name else {}
+        rows.append({"name": name, "summary": plugins.summary(kind, name), **more})
+    return rows
 
 
 KINDS: dict[str, Callable[[], Rows]] = {

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 DOLLARS = re.compile(r"\$?(\d+(?:\.\d+)?)\s*(?:usd|\$|dollars?)?")
+SEVERAL = ("matrix.json", "comparison.json")  # what makes a folder one of several runs
 FORMS = "write it as 90s, 15m, 10h or 1h30m"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
@@ -45,6 +46,17 @@ JudgeName = Annotated[
     typer.Option("--judge", metavar="J", help="For judged benchmarks: openai:MODEL, anthropic:MODEL, URL#MODEL."),
 ]
 JudgeBudget = Annotated[str | None, typer.Option(metavar="USD", help="What the judge may cost at most: 5usd.")]
+Llm = Annotated[
+    str | None, typer.Option("--llm", metavar="L", help="Of --agent llm: openai:MODEL, anthropic:MODEL, URL#MODEL.")
+]
+LlmBudget = Annotated[str | None, typer.Option(metavar="CAP", help="What it may cost at most: 5usd or 200ktok.")]
+LlmShare = Annotated[float | None, typer.Option(metavar="X", help="Share of trials that it proposes. Default: 0.3.")]
+LlmTimeout = Annotated[str | None, typer.Option(metavar="TIME", help="That one turn of it may take, such as 60s.")]
+LlmContext = Annotated[int | None, typer.Option(metavar="N", help="Tokens that its context holds.")]
+Replay = Annotated[Path | None, typer.Option(metavar="FILE", help="Ask nobody: answers from this record, or run.")]
+AgentOption = Annotated[
+    list[str] | None, typer.Option("--agent-option", metavar="NAME=VALUE", help="One of the agent's own; repeatable.")
+]
 ItemsOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for per-item results.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New or empty. Default: a new one in ./runs.")]
 Protocol = Annotated[
@@ -88,11 +100,35 @@ def judge(name: str | None, budget: str | None) -> Judge | None:
         if budget is not None:
             raise InputError(f"--judge-budget {budget}: there is no judge to pay: name one with --judge")
         return None
-    from pipeline.judges.names import parse
+    from pipeline.providers.names import JUDGE, parse
     from pipeline.types import Judge
 
-    parse(name)
+    parse(name, JUDGE)
     return Judge(name=name.strip(), budget=dollars(budget) if budget is not None else None)
+
+
+def agent_options(named: dict[str, Any], others: list[str] | None) -> dict[str, Any]:
+    """The agent's own options: those that the command line has names for, and NAME=VALUE, its value read as JSON.
+
+    What is no JSON is a text. Whether the agent takes them is for `pipeline.agent_options` to say.
+    """
+    found = {name: value for name, value in named.items() if value is not None}
+    if "llm_timeout" in found:
+        found["llm_timeout"] = seconds(found["llm_timeout"], "--llm-timeout")
+    if "replay" in found:  # in full: the run may be resumed from another folder
+        found["replay"] = str(Path(found["replay"]).expanduser().absolute())
+    for text in others or ():
+        name, equals, value = text.partition("=")
+        key = name.strip().replace("-", "_")
+        if not equals or not key.isidentifier():
+            raise InputError(f"--agent-option '{text}': write it as NAME=VALUE")
+        if key in found:
+            raise InputError(f"--agent-option '{text}': {name.strip()} is given twice: give it once")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value.strip()
+    return found
 
 
 def judges(names: list[str], judge: Judge | None) -> dict[str, Judge | None]:
@@ -181,6 +217,23 @@ def thinking(wanted: bool, engine: str) -> dict[str, Any]:
     return {"thinking": True} if wanted else {}
 
 
+def agents(values: list[str], option: str) -> list[str]:
+    """The agents in options such as `--control random,tpe --control team:asha,tpe`, in order, each once.
+
+    What follows NAME: belongs to NAME, commas too, so that such an agent comes last in its option.
+    """
+    from pipeline import plugins
+
+    shipped, names = plugins.names("agents"), []
+    for value in values:
+        parts = [part.strip() for part in value.split(",")]
+        argued = next((at for at, part in enumerate(parts) if part.partition(":")[0] in shipped and ":" in part), None)
+        names += parts if argued is None else [*parts[:argued], ",".join(parts[argued:])]
+    if not all(names):
+        raise InputError(f"{option} '{','.join(values)}': an empty name; see `posttrain list agents`")
+    return list(dict.fromkeys(names))
+
+
 def plugin(kind: str, name: str, option: str) -> str:
     """`name` if it is a plugin of that kind or a dotted path that can be loaded."""
     from pipeline import plugins
@@ -210,6 +263,9 @@ def run_folder(folder: Path) -> Path:
     if not folder.exists():
         raise InputError(f"{folder}: no such folder; {hint}")
     if not (folder / "run.json").is_file():
+        several = next((name for name in SEVERAL if (folder / name).is_file()), None)
+        if several:
+            raise InputError(f"{folder}: holds several runs ({several}): name one of their folders")
         raise InputError(f"{folder}: not a run folder (it has no run.json); {hint}")
     return folder
 
@@ -218,7 +274,8 @@ def new_folder(out: Path | None, name: str) -> Path:
     """The folder a run will be written to: `out` if nothing lies there, else a new numbered one under ./runs."""
     if out is not None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            go_on = f"go on with `posttrain search --resume {out}`" if (out / "run.json").exists() else "empty it"
+            is_ours = any((out / name).exists() for name in ("run.json", *SEVERAL))
+            go_on = f"go on with `posttrain search --resume {out}`" if is_ours else "empty it"
             raise InputError(f"--out {out}: already in use; name a new folder, or {go_on}")
         return out
     slug = re.sub(r"[^\w.-]+", "-", name)

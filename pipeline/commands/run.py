@@ -32,6 +32,13 @@ def reproduce(
     seed: options.Seed = 0,
     lab_seed: options.LabSeed = 0,
     slots: options.Slots = 1,
+    llm: options.Llm = None,
+    llm_budget: options.LlmBudget = None,
+    llm_share: options.LlmShare = None,
+    llm_timeout: options.LlmTimeout = None,
+    llm_context: options.LlmContext = None,
+    replay: options.Replay = None,
+    agent_option: options.AgentOption = None,
     out: options.Out = None,
     as_json: options.Json = False,
 ) -> None:
@@ -46,9 +53,16 @@ def reproduce(
     """
     from pipeline import plugins
 
+    own = options.agent_options(
+        {"llm": llm, "llm_budget": llm_budget, "llm_share": llm_share, "llm_timeout": llm_timeout,
+         "llm_context": llm_context, "replay": replay},
+        agent_option,
+    )  # fmt: skip
     families = options.split(family, "family", "--family", plugins.names("families"))
     cells = [
-        _asked(f"lab/{name}-base", each, budget, agent=agent, seed=seed, lab_seed=lab_seed, slots=slots)
+        _asked(
+            f"lab/{name}-base", each, budget, agent=agent, agent_options=own, seed=seed, lab_seed=lab_seed, slots=slots
+        )
         for name in families
         for each in options.benchmarks(benchmark)
     ]
@@ -63,6 +77,12 @@ def search(
     agent: Annotated[str | None, typer.Option(metavar="A", help=f"Who proposes. Default: {DEFAULT_AGENT}.")] = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Wall clock: 10h; with --resume: +2h.")] = None,
     trials: options.Trials = None,
+    control: Annotated[
+        list[str] | None, typer.Option(metavar="A,B..", help="Agents to compare it with, at the same budget each.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=1000, help="Searches per agent, from --seed on.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", min=0, max=SEEDS, help="Seed of the search.")] = None,
     lab_seed: Annotated[int | None, typer.Option(metavar="N", min=0, max=SEEDS, help="Seed of the lab.")] = None,
     recipe: options.RecipeFile = None,
@@ -74,6 +94,13 @@ def search(
     ] = None,
     judge: options.JudgeName = None,
     judge_budget: options.JudgeBudget = None,
+    llm: options.Llm = None,
+    llm_budget: options.LlmBudget = None,
+    llm_share: options.LlmShare = None,
+    llm_timeout: options.LlmTimeout = None,
+    llm_context: options.LlmContext = None,
+    replay: options.Replay = None,
+    agent_option: options.AgentOption = None,
     out: options.Out = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with this run instead.")] = None,
     as_json: options.Json = False,
@@ -84,15 +111,23 @@ def search(
     Examples:
       posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 10m
       posttrain search --resume runs/qwen3-tiny_gsm8k-asha-seed0 --budget +2h
+      posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 2m --control random --seeds 3
     """
+    own = options.agent_options(
+        {"llm": llm, "llm_budget": llm_budget, "llm_share": llm_share, "llm_timeout": llm_timeout,
+         "llm_context": llm_context, "replay": replay},
+        agent_option,
+    )  # fmt: skip
     given: dict[str, Any] = {
         "instruct": instruct, "family": family, "agent": agent, "trials": trials, "seed": seed, "lab_seed": lab_seed,
         "recipe": recipe, "executor": executor, "slots": slots, "protocol": protocol, "anchors": anchors,
-        "judge": options.judge(judge, judge_budget),
+        "judge": options.judge(judge, judge_budget), "agent_options": own or None,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
-        _resume(resume, budget, {"model": model, "benchmark": benchmark, "out": out, **given}, as_json)
+        given.pop("agent_options", None)
+        more = {"model": model, "benchmark": benchmark, "out": out, "control": control, "seeds": seeds}
+        _resume(resume, budget, {**more, **given, **own}, as_json)
         return
     for option, value in (("--model", model), ("--benchmark", benchmark), ("--budget", budget)):
         if not value:
@@ -100,7 +135,11 @@ def search(
     assert model is not None and benchmark is not None and budget is not None
     names, paid = options.benchmarks(benchmark, model, protocol or "own"), given.pop("judge", None)
     judges = options.judges(names, paid)
-    _run_all([_asked(model, each, budget, judge=judges[each], **given) for each in names], out, as_json)
+    cells = [_asked(model, each, budget, judge=judges[each], **given) for each in names]
+    if control or seeds:
+        _compare(cells, control or [], seeds or 1, out, as_json)
+    else:
+        _run_all(cells, out, as_json)
 
 
 def open_run(
@@ -238,8 +277,33 @@ def _run_all(cells: list[Asked], out: Path | None, as_json: bool) -> None:
     _show(folder, as_json)
 
 
+def _compare(cells: list[Asked], controls: list[str], seeds: int, out: Path | None, as_json: bool) -> None:
+    """An agent against control arms, all on the same seeds; checked whole before anything is built."""
+    from pipeline import comparison
+    from pipeline import reproduce as runs
+
+    first, *others = cells
+    if others:
+        names = ", ".join(asked.benchmark for asked in cells)
+        raise InputError(f"--benchmark {names}: --control and --seeds compare on one; search each on its own")
+    last = first.seed + seeds - 1
+    if last > SEEDS:
+        raise InputError(f"--seeds {seeds}: the last would be {last}, at most {SEEDS} is possible; lower --seed")
+    compared = comparison.Comparison(
+        asked=first, controls=tuple(options.agents(controls, "--control")), seeds=tuple(range(first.seed, last + 1))
+    )
+    comparison.check(compared)
+    folder = options.new_folder(out, f"{runs.cell_name(first)}-{first.agent}-compared-seed{first.seed}")
+    watcher = Watcher()
+    watcher.progress.say(f"run folder: {folder}, {len(compared.arms(folder))} runs one after the other")
+    with _interruptible(folder), console.stdout_kept_clean():
+        comparison.run(compared, folder, watcher.cell, watcher.resolve)
+    _show(folder, as_json)
+
+
 def _resume(folder: Path, budget: str | None, given: dict[str, Any], as_json: bool) -> None:
     """Go on with a run or a matrix; its request lies in the folder, so nothing of it can be given again."""
+    from pipeline import comparison
     from pipeline import reproduce as runs
 
     extra = options.added_seconds(budget) if budget else None
@@ -253,6 +317,10 @@ def _resume(folder: Path, budget: str | None, given: dict[str, Any], as_json: bo
             if extra is not None:
                 raise InputError(f"{folder}: a matrix is extended cell by cell; name one, such as {folder}/CELL")
             runs.resume_matrix(folder, watcher.cell, watcher.resolve)
+        elif comparison.is_comparison(folder):
+            if extra is not None:
+                raise InputError(f"{folder}: its arms have the same budget and keep it; compare anew with a longer one")
+            comparison.resume(folder, watcher.cell, watcher.resolve)
         else:
             runs.resume(options.run_folder(folder), watcher, extra)
     _show(folder, as_json)
@@ -287,6 +355,6 @@ def _way_on(folder: Path) -> str:
     place = shlex.quote(str(folder))
     if (folder / "run.json").is_file() and read_run(folder)[0].agent is None:
         return f"go on with: posttrain step {place} --changes '...' or posttrain finish {place}"
-    if any((folder / name).is_file() for name in ("run.json", "matrix.json")):
+    if any((folder / name).is_file() for name in ("run.json", *options.SEVERAL)):
         return f"go on with: posttrain search --resume {place}"
     return "no run was begun yet: start the same command again"

@@ -13,9 +13,10 @@ from typing import Any
 
 from pipeline.errors import JudgeError
 from pipeline.judges import store
-from pipeline.judges.client import Busy, Client, Reply, check, open_client
-from pipeline.judges.prices import dollars, tokens
+from pipeline.judges.client import check
 from pipeline.judges.purse import Purse, money
+from pipeline.providers.client import Busy, Client, Reply, open_client
+from pipeline.providers.prices import dollars, tokens
 from pipeline.types import Judge
 
 REQUESTS_AT_ONCE = 8
@@ -146,7 +147,7 @@ class Asker:
     def _paid(self, question: Question, at_most: float) -> tuple[Reply, float]:
         with self.purse.paying(at_most) as cost:
             try:
-                reply = self.client.ask(question.system, question.prompt)
+                reply = self.client.ask(question.system, [question.prompt])
             except Busy as busy:
                 cost.append(at_most if busy.may_be_billed else 0.0)
                 raise

@@ -6,8 +6,8 @@ import contextlib
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.judges.client import Client, Reply
 from pipeline.paths import digest, home, read_json, write_json
+from pipeline.providers.client import Client, Reply
 
 FOLDER = "judge_replies"  # below POSTTRAIN_HOME
 VERSION = 1

@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.judges.ask import Question, Read
-from pipeline.judges.names import Address
-from pipeline.judges.prices import dollars
+from pipeline.providers.names import Address
+from pipeline.providers.prices import dollars
 from pipeline.set_items import utils
 from pipeline.types import Benchmark
 

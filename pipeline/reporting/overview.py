@@ -11,6 +11,7 @@ from typing import Any
 from pipeline import gain, protocols
 from pipeline.errors import InputError
 from pipeline.paths import read_json
+from pipeline.reporting.controls import COMPARISON_FILE, controlled_runs
 from pipeline.reporting.story import ROLES, Story, read_run
 from pipeline.reporting.summary import SCHEMA, final_of, is_flagged, paired_items, summarise
 
@@ -33,12 +34,15 @@ class Run:
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """The runs that a folder stands for: itself, those of its matrix.json, or those below it (`arms/AGENT-SEED/`).
+    """The runs that a folder stands for: itself, those that its comparison.json or matrix.json names, those below it.
 
     Raises InputError if there are none.
     """
     if (folder / "run.json").is_file():
         return [folder]
+    if (folder / COMPARISON_FILE).is_file():
+        planned = controlled_runs(folder)
+        return [path for run in planned if (path := folder / run["folder"]) and (path / "run.json").is_file()]
     if (folder / MATRIX_FILE).is_file():
         cells = _matrix_file(folder)["cells"]
         return [path for cell in cells if (path := folder / cell["folder"]) and (path / "run.json").is_file()]

@@ -37,7 +37,7 @@ def comparison_page(document: Mapping[str, Any]) -> Page:
     """Runs side by side."""
     runs, agents = document["runs"], document["agents"]
     medians = [agent["fraction"]["median"] for agent in agents if agent["fraction"]]
-    blocks: list[Block | None] = [_agents(agents), _lifts(document["lifts"]), _runs(runs)]
+    blocks: list[Block | None] = [agents_table(agents), _lifts(document["lifts"]), runs_table(runs)]
     flagged = [run["folder"] for run in runs if run["flagged"]]
     return Page(
         title=f"{len(runs)} runs compared",
@@ -123,7 +123,8 @@ def _cell_list(cells: Sequence[Mapping[str, Any]]) -> Table | None:
 # ---------------------------------------------------------------- comparison
 
 
-def _agents(agents: Sequence[Mapping[str, Any]]) -> Table:
+def agents_table(agents: Sequence[Mapping[str, Any]]) -> Table:
+    """What each agent reached over its runs."""
     rows = []
     for agent in agents:
         found = agent["fraction"] or {}
@@ -142,7 +143,8 @@ def _lifts(lifts: Sequence[Mapping[str, Any]]) -> Table | None:
     return Table("Lift", tuple(rows), ("", "pairs", "lift"), note=note) if rows else None
 
 
-def _runs(runs: Sequence[Mapping[str, Any]]) -> Table:
+def runs_table(runs: Sequence[Mapping[str, Any]]) -> Table:
+    """Every run in a line."""
     one_task = len({(run["model"], run["benchmark"]) for run in runs}) == 1
     rows = []
     for run in runs:

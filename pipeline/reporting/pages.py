@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.noise import unseen
 from pipeline.recipe import dump_recipe
+from pipeline.reporting import proposer
 from pipeline.reporting.blocks import (
     Block,
     Code,
@@ -25,6 +26,7 @@ from pipeline.reporting.blocks import (
 )
 from pipeline.reporting.story import Story, improvements
 from pipeline.reporting.summary import NAMES, final_of
+from pipeline.reporting.teamwork import teamwork_blocks
 from pipeline.request import WHOLE_TEST
 from pipeline.types import Recipe, Stage, Trial
 
@@ -39,13 +41,16 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
     blocks: list[Block | None] = [
         _ruler(report),
         _fractions(report),
+        _controls(report),
         _scores(story, report),
         _anchors(report),
         _curve(story),
         _progress(story),
         *_best_recipe(story),
         _time(report),
+        *teamwork_blocks(report),
         _trials(story, report),
+        *proposer.blocks(report.get("proposer")),
         _trial_list(story),
         _guards(report),
         Text("Run folder", f"{story.folder} ({size(story.folder_bytes)})"),
@@ -79,6 +84,7 @@ def _warning(report: dict[str, Any]) -> str:
         parts.append("Not sealed: the agent could have reached the final items")
     if report["final_looks"] > 1:
         parts.append(f"The final split was looked at {report['final_looks']} times: the last look is not a fresh one")
+    parts.append(proposer.warning(report.get("proposer")))
     return ". ".join(part for part in parts if part)
 
 
@@ -99,6 +105,16 @@ def _fractions(report: dict[str, Any]) -> Table:
     if found and scores and found["low"] == found["high"] and report["best_trial"] and not report["flagged"]:
         note += f"; no item varied, yet {scores['n']} items can miss {unseen(scores['n']):.1%} of a kind"
     return Table("Result", tuple(rows), note=note)
+
+
+def _controls(report: dict[str, Any]) -> Table | None:
+    """What the control arms with the same seed and budget reached, and how far this run is beyond them."""
+    rows = [
+        (each["agent"], interval(each["fraction"]), "-" if each["difference"] is None else f"{each['difference']:+.3f}")
+        for each in report["controls"]
+    ]
+    note = "of one seed; the comparison's own report has the lift over all seeds, with its interval"
+    return Table("Control arms", tuple(rows), ("", "fraction", "difference"), note=note) if rows else None
 
 
 def _scores(story: Story, report: dict[str, Any]) -> Table:

@@ -16,6 +16,7 @@ from pipeline import totals
 from pipeline.errors import InputError
 from pipeline.ledger import Ledger
 from pipeline.paths import read_json, read_jsonl
+from pipeline.reporting.controls import controls_of
 from pipeline.types import Score, Trial, Verdict
 
 ROLES = ("base", "base_few_shot", "instruct", "best")
@@ -59,7 +60,9 @@ class Story:
     curve: tuple[Point, ...]
     ended: str | None  # why the search ended
     folder_bytes: int
+    notes: tuple[Event, ...]  # of the ledger
     kept: dict[str, dict[str, float]]  # anchors that were measured before this run: split -> anchor -> Unix time
+    controls: tuple[dict[str, Any], ...] = ()  # what other agents reached with this run's seed and budget
 
     @property
     def best(self) -> Trial | None:
@@ -104,7 +107,9 @@ def read_run(folder: str | Path) -> Story:
         curve=_curve(events, trials, spans),
         ended=ended[-1] if ended else None,
         folder_bytes=_size(folder),
+        notes=tuple(notes),
         kept=_kept(notes),
+        controls=controls_of(folder, run),
     )
 
 

@@ -12,7 +12,9 @@ from pipeline import gain, protocols, published
 from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
 from pipeline.noise import noise_floor
+from pipeline.reporting.proposer import proposer
 from pipeline.reporting.story import AS_CONFIGURED, Final, Story
+from pipeline.reporting.teamwork import teamwork
 from pipeline.types import Score
 
 SCHEMA = 1
@@ -39,7 +41,7 @@ def summarise(story: Story) -> dict[str, Any]:
         "trials": counts(story),
         "best_trial": story.best.id if story.best else None,
         "noise_floor": search_noise(story),
-        "controls": run.get("controls") or [],
+        "controls": [_beside(control, result.interval) for control in story.controls],
         "spend": spend(story),
         "verdicts": [{"guard": v.guard, "ok": v.ok, "reason": v.reason} for v in story.verdicts],
         "flagged": flagged,
@@ -49,7 +51,14 @@ def summarise(story: Story) -> dict[str, Any]:
     more = {"raw_fraction": _plain(result.raw)} if flagged else {}
     more |= {"terms": run["terms"]} if run.get("terms") else {}
     more |= {"anchors": whence} if (whence := anchors_of(story)) else {}
-    return report | more | as_configured(story)
+    more |= {"proposer": found} if (found := proposer(story)) else {}
+    return report | more | as_configured(story) | teamwork(story)
+
+
+def _beside(control: dict[str, Any], own: gain.Interval | None) -> dict[str, Any]:
+    """A control arm with the difference to it; no interval, as one seed has no spread."""
+    other = control["fraction"]
+    return control | {"difference": own.value - other["value"] if own and other else None}
 
 
 def is_flagged(story: Story) -> bool:

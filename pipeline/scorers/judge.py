@@ -14,9 +14,9 @@ from typing import Any
 from pipeline.contracts import Engine
 from pipeline.errors import JudgeError
 from pipeline.judges.ask import Asker, Question, Ruling
-from pipeline.judges.prices import price
 from pipeline.judges.shown import shown
 from pipeline.judges.tasks import JudgedTask
+from pipeline.providers.prices import price
 from pipeline.repeats import answers_of, merged
 from pipeline.scorers import harness
 from pipeline.types import Benchmark, Judge

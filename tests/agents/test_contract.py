@@ -12,6 +12,7 @@ import pytest
 import pipeline.agents
 from pipeline import plugins
 from pipeline.contracts import Agent
+from pipeline.fake_provider import FakeProvider
 from pipeline.recipe import apply_changes, check_space
 from pipeline.search import search
 from pipeline.session import Session
@@ -23,13 +24,25 @@ bench = runs.bench  # the fixture
 FOLDER = Path(pipeline.agents.__file__).parent
 
 
+OPTIONS: dict[str, dict[str, Any]] = {}  # of agents that cannot do without
+
+
+@pytest.fixture(scope="module", autouse=True)
+def provider() -> Iterator[None]:
+    """A language model, for the agent that asks one."""
+    with FakeProvider() as fake:
+        OPTIONS["llm"] = {"llm": fake.name, "llm_share": 0.5}
+        yield
+
+
 @pytest.fixture(params=plugins.names("agents"))
 def name(request: pytest.FixtureRequest) -> Iterator[str]:
     yield request.param
 
 
 def make(name: str, session: Session, seed: int = 5) -> Agent:
-    agent: Agent = plugins.entry("agents", name)(session.brief(), seed)
+    brief = session.brief().model_copy(update={"options": OPTIONS.get(name, {})})
+    agent: Agent = plugins.entry("agents", plugins.example("agents", name))(brief, seed)
     return agent
 
 
@@ -83,7 +96,8 @@ def test_an_agent_says_who_it_is_and_proposes_data_only(bench: Bench, name: str)
     session = bench.open()
     session.begin()
     proposal = make(name, session).propose(session.history(), session.remaining())
-    assert isinstance(proposal, Proposal) and proposal.author == name
+    members = plugins.example("agents", name).split(":")[-1].split(",")  # a team proposes in a member's name
+    assert isinstance(proposal, Proposal) and proposal.author.split(":")[0] in members
     assert Proposal.model_validate_json(proposal.model_dump_json()) == proposal
 
 

@@ -13,6 +13,7 @@ import pytest
 from pipeline.errors import InputError, JudgeError
 from pipeline.judges import ask, client, store
 from pipeline.judges.ask import Asker, Question
+from pipeline.providers import client as providers
 from pipeline.types import Judge
 from tests.scripted_judge import scripted
 
@@ -145,7 +146,7 @@ def test_a_server_that_is_not_there_or_talks_something_else_is_given_up():
 
 
 def test_a_reply_that_does_not_come_is_not_waited_for_for_ever(monkeypatch):
-    monkeypatch.setattr(client, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(providers, "TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(ask, "WAITS_SECONDS", ())
     with scripted(lambda prompt: time.sleep(1.0) or "yes") as judge, pytest.raises(JudgeError, match="no reply within"):
         rule(judge, ["a"])
@@ -174,9 +175,9 @@ def test_openai_and_anthropic_are_asked_with_their_own_keys_and_forms(monkeypatc
         assert [key.removeprefix("Bearer ") for key in judge.keys] == ["o-key", "a-key"]
         ours, theirs = judge.bodies
     assert (ours["model"], ours["reasoning_effort"]) == ("gpt-5-mini", "medium")
-    assert ours["max_completion_tokens"] == client.MAX_TOKENS and "temperature" not in ours
+    assert ours["max_completion_tokens"] == providers.MAX_TOKENS and "temperature" not in ours
     assert (theirs["model"], theirs["system"]) == ("claude-haiku-4-5", "Be just.")
-    assert theirs["messages"] == [{"role": "user", "content": "a"}] and theirs["max_tokens"] == client.MAX_TOKENS
+    assert theirs["messages"] == [{"role": "user", "content": "a"}] and theirs["max_tokens"] == providers.MAX_TOKENS
     assert paid == pytest.approx([(100 * 0.25 + 10 * 2.0) / 1e6, (100 * 1.0 + 10 * 5.0) / 1e6])
 
 
@@ -208,14 +209,14 @@ def test_what_is_missing_is_said_before_anything_is_asked(monkeypatch):
         client.check(Judge(name="openai"))
     with pytest.raises(InputError, match="its price is not known, so --judge-budget cannot be kept.*gpt-5-mini"):
         client.check(Judge(name="http://127.0.0.1:1/v1#m", budget=1.0))
-    monkeypatch.setattr(client.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(providers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"openai is not installed: pip install 'posttrain\[judges\]'"):
         client.check(Judge(name="http://127.0.0.1:1/v1#m"))
 
 
 # ---------------------------------------------------------------- budgets
 
-MOST = (2 * 0.25 + client.MAX_TOKENS * 2.0) / 1e6  # of one short question to gpt-5-mini, in dollars
+MOST = (2 * 0.25 + providers.MAX_TOKENS * 2.0) / 1e6  # of one short question to gpt-5-mini, in dollars
 
 
 @pytest.fixture

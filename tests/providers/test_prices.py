@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.judges import prices
-from pipeline.judges.names import parse
+from pipeline.providers import prices
+from pipeline.providers.names import JUDGE, parse
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ from pipeline.judges.names import parse
     ],
 )
 def test_a_dated_model_costs_what_its_model_costs_and_an_unknown_one_has_no_price(name, found):
-    assert prices.price(parse(name)) == found
-    cost = prices.dollars(parse(name), 2e6, 1e6)
+    assert prices.price(parse(name, JUDGE)) == found
+    cost = prices.dollars(parse(name, JUDGE), 2e6, 1e6)
     assert cost == (None if found is None else pytest.approx(2 * found[0] + found[1]))
 
 

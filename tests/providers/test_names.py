@@ -1,11 +1,11 @@
-"""What a judge may be called, and that no key stands in a name."""
+"""What a model may be called, and that no key stands in a name."""
 
 from __future__ import annotations
 
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.judges.names import Address, parse
+from pipeline.providers.names import JUDGE, Address, parse
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from pipeline.judges.names import Address, parse
     ],
 )
 def test_a_name_is_a_provider_or_a_server_and_a_model(name, address):
-    assert parse(name) == address and parse(str(address)) == address
+    assert parse(name, JUDGE) == address and parse(str(address), JUDGE) == address
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_name_is_a_provider_or_a_server_and_a_model(name, address):
 )
 def test_a_wrong_name_says_what_to_write_and_repeats_no_key(name, said):
     with pytest.raises(InputError) as caught:
-        parse(name)
+        parse(name, JUDGE)
     assert said in str(caught.value) and "secret" not in str(caught.value)
 
 
@@ -56,11 +56,11 @@ def test_a_wrong_name_says_what_to_write_and_repeats_no_key(name, said):
     ],
 )
 def test_openai_s_reasoning_models_think_with_medium_effort(name, effort):
-    assert parse(name).effort == effort
+    assert parse(name, JUDGE).effort == effort
 
 
 def test_each_provider_has_its_own_key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "o")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "a")
     monkeypatch.delenv("POSTTRAIN_JUDGE_KEY", raising=False)
-    assert [parse(name).key for name in ("openai", "anthropic:m", "http://h/v1#m")] == ["o", "a", None]
+    assert [parse(name, JUDGE).key for name in ("openai", "anthropic:m", "http://h/v1#m")] == ["o", "a", None]

@@ -1,4 +1,4 @@
-"""What judges cost: list prices in US dollars per million tokens, and estimates from the lengths of texts.
+"""What models cost: list prices in US dollars per million tokens, and estimates from the lengths of texts.
 
 Prices are the standard tier's, without discounts for caches or batches, compared in November 2026 with public copies of
 OpenAI's list (developers.openai.com/api/docs/pricing) and Anthropic's (claude.com/pricing); they may have changed
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 
-from pipeline.judges.names import Address
+from pipeline.providers.names import Address
 
 MILLION = 1_000_000
 BYTES_PER_TOKEN = 3  # of UTF-8: English has about 4, so that estimates err upwards
@@ -42,9 +42,9 @@ PRICES: dict[str, dict[str, tuple[float, float]]] = {  # provider -> model -> (i
 }
 
 
-def price(judge: Address) -> tuple[float, float] | None:
+def price(model: Address) -> tuple[float, float] | None:
     """Dollars per million input and output tokens; None where it is not known."""
-    return PRICES.get(judge.provider, {}).get(DATED.sub("", judge.model))
+    return PRICES.get(model.provider, {}).get(DATED.sub("", model.model))
 
 
 def tokens(text: str) -> int:
@@ -52,7 +52,7 @@ def tokens(text: str) -> int:
     return math.ceil(len(text.encode("utf-8", "replace")) / BYTES_PER_TOKEN)
 
 
-def dollars(judge: Address, input_tokens: float, output_tokens: float) -> float | None:
+def dollars(model: Address, input_tokens: float, output_tokens: float) -> float | None:
     """What a request costs; None where the price is not known."""
-    known = price(judge)
+    known = price(model)
     return None if known is None else (known[0] * input_tokens + known[1] * output_tokens) / MILLION

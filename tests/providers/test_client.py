@@ -1,0 +1,104 @@
+"""One request: bounded in time and size whatever the server does, and asked in the manner that it takes."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.fake_provider import PLAYS, FakeProvider, Reply
+from pipeline.providers import client
+from pipeline.providers.client import Busy, Form, open_client
+from pipeline.providers.names import PROPOSER, parse
+
+LATER = formatdate(time.time() + 600)
+FORM = Form("answer", {"type": "object"})
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch):
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "POSTTRAIN_LLM_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def ask(provider, seconds=20.0, form=None):
+    return open_client(parse(provider.name, PROPOSER)).ask("Be just.", ["{}", "hm", "again"], form, seconds)
+
+
+def test_turns_are_the_user_s_and_the_model_s_by_turns():
+    with FakeProvider() as provider:
+        assert ask(provider).input_tokens == 1000
+    roles = [message["role"] for message in provider.requests[0]["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+
+
+@pytest.mark.parametrize("play", ["stalls", "drips"])
+def test_a_reply_that_never_ends_is_left_when_the_time_is_over(play):
+    begun = time.monotonic()
+    with FakeProvider(play) as provider, pytest.raises(Busy, match=r"no reply within 0\.\d+ s") as caught:
+        ask(provider, 0.3)
+    assert time.monotonic() - begun < 10 and caught.value.may_be_billed
+
+
+def test_a_body_that_is_too_long_is_not_read_to_its_end():
+    with FakeProvider("huge") as provider, pytest.raises(Busy, match="the reply is longer than 4 MB"):
+        ask(provider)
+
+
+def test_only_what_may_have_reached_the_model_may_be_billed():
+    with FakeProvider("hangs_up") as provider, pytest.raises(Busy) as caught:
+        ask(provider)
+    assert caught.value.may_be_billed
+    with pytest.raises(Busy, match="no connection") as caught:  # nobody listens there any more
+        ask(provider)
+    assert not caught.value.may_be_billed
+
+
+@pytest.mark.parametrize(
+    ("told", "low", "high"),
+    [("7", 7, 7), ("-3", 0, 0), ("soon", None, None), ("1e99", 86_400, 86_400), (LATER, 500, 601)],
+)
+def test_a_server_says_in_seconds_or_by_a_date_how_long_to_wait(monkeypatch, told, low, high):
+    monkeypatch.setitem(PLAYS, "busy", lambda *_: Reply("busy", 429, {"Retry-After": told}))
+    with FakeProvider("busy") as provider, pytest.raises(Busy) as caught:
+        ask(provider)
+    wait = caught.value.wait_seconds
+    assert wait is None if low is None else low <= wait <= high
+
+
+@pytest.mark.parametrize(("play", "requests"), [("no_forms", 3), ("no_system", 4), ("good", 2)])
+def test_what_a_server_does_not_take_is_left_out_then_and_later(play, requests):
+    with FakeProvider(play) as provider:
+        asked = open_client(parse(provider.name, PROPOSER))
+        assert [asked.ask("Be just.", ["{}"], FORM, 20.0).text for _ in range(2)]
+        assert len(provider.requests) == requests
+    has_form = "response_format" in provider.requests[-1]
+    assert has_form is (play == "good")
+    assert (provider.requests[-1]["messages"][0]["role"] == "system") is (play != "no_system")
+
+
+def test_a_form_is_tried_again_after_what_had_nothing_to_do_with_it(monkeypatch):
+    monkeypatch.setitem(PLAYS, "full", lambda *_: Reply("full", 503))
+    with FakeProvider("full") as provider:
+        asked = open_client(parse(provider.name, PROPOSER))
+        for _ in range(2):
+            with pytest.raises(Busy):
+                asked.ask("", ["{}"], FORM, 20.0)
+    assert all("response_format" in body for body in provider.requests)
+
+
+def test_errors_are_one_printable_line_without_the_key(monkeypatch):
+    monkeypatch.setenv("POSTTRAIN_LLM_KEY", "very-secret-key")
+    monkeypatch.setitem(PLAYS, "rude", lambda *_: Reply("\x1b[31mno\nto very-secret-key\u202e", 403))
+    with FakeProvider("rude") as provider, pytest.raises(InputError) as caught:
+        ask(provider)
+    text = str(caught.value)
+    assert "very-secret-key" not in text and text.isprintable() and "no to ***" in text
+
+
+@pytest.mark.parametrize("told", [None, -5, "many", 10**12])
+def test_counts_of_tokens_that_cannot_be_are_none(told):
+    reply = client._clean(parse("http://h/v1#m", PROPOSER), client.Reply("a\ud800b", told, 7))
+    assert (reply.text, reply.input_tokens, reply.output_tokens) == ("a?b", 0, 7)
