@@ -119,6 +119,11 @@ def names(kind: str | None = None) -> list[str]:
     return [name for name, source in all_sources().items() if kind in (None, source.entry.kind)]
 
 
+def kinds() -> dict[str, str]:
+    """Source name -> the kind of data that its entry says. Reads no data."""
+    return {name: source.entry.kind for name, source in all_sources().items()}
+
+
 def find(name: str) -> Source:
     """A source by name; the error lists what exists."""
     known = all_sources()

@@ -24,6 +24,7 @@ from pipeline.reporting.blocks import (
     size,
 )
 from pipeline.reporting.story import Story, improvements
+from pipeline.reporting.strategies import strategy_blocks
 from pipeline.reporting.summary import NAMES, final_of
 from pipeline.request import WHOLE_TEST
 from pipeline.types import Recipe, Stage, Trial
@@ -44,6 +45,7 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
         _curve(story),
         _progress(story),
         *_best_recipe(story),
+        *strategy_blocks(report),
         _time(report),
         _trials(story, report),
         _trial_list(story),

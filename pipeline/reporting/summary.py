@@ -13,6 +13,7 @@ from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
 from pipeline.noise import noise_floor
 from pipeline.reporting.story import AS_CONFIGURED, Final, Story
+from pipeline.reporting.strategies import strategies_of
 from pipeline.types import Score
 
 SCHEMA = 1
@@ -49,6 +50,7 @@ def summarise(story: Story) -> dict[str, Any]:
     more = {"raw_fraction": _plain(result.raw)} if flagged else {}
     more |= {"terms": run["terms"]} if run.get("terms") else {}
     more |= {"anchors": whence} if (whence := anchors_of(story)) else {}
+    more |= {"strategies": told} if (told := strategies_of(story)) else {}
     return report | more | as_configured(story)
 
 
