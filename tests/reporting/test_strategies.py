@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.recipe import apply_changes
 from pipeline.report import build_report, render
-from pipeline.reporting.strategies import MOST_STRETCHES, strategies_of
 from pipeline.reporting.story import read_run
+from pipeline.reporting.strategies import MOST_STRETCHES, strategies_of
 from pipeline.types import Cost, Outcome, Proposal, Trial, Verdict
 from tests.made_runs import RECIPE, START, Made, finished, score
 
