@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.agents._drawing import DATA
-from pipeline.agents._pace import Pace, fidelity_of, probe_seconds
+from pipeline.agents._pace import Pace, can_continue, fidelity_of, probe_seconds
 from pipeline.strategy import of_trial, stem
 from pipeline.types import Brief, Trial
 
@@ -22,16 +22,19 @@ TENTH = 0.1  # of a full trial's length: how long a probe is at most
 FULL_SHARE = 0.5  # of the budget: what a full trial is where the recipe's own length does not fit
 SHORTEST = 0.6  # of the lowest rung of `asha`: shorter probes tell nothing
 BESIDE = 1.3  # times its training is what a probe costs, before that was measured
+MUCH = 1.5  # times as long
 FIRST_FIDELITY = 0.012  # of the first probe, before throughput is known
 Group = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """The next probe: sources that are mixed in equal parts (none: the recipe as it is), and how long."""
+    """The next probe: sources that are mixed in equal parts (none: the recipe as it is), how long, and what it
+    continues: the first probe, which was made before throughput was known, where it was much too short."""
 
     group: Group
     fidelity: float
+    continues: Trial | None = None
 
 
 class Probes:
@@ -48,15 +51,22 @@ class Probes:
             group = () if trial.proposal.continues else group_of(trial)
             if group in planned or not self.names:
                 self.found.setdefault(group, trial)
+        self.made = list(self.found.values())
+        self.too_short = self._too_short()
+        if self.too_short and (longer := _continuation(trials, self.too_short)):
+            self.found[group_of(longer)] = longer
+            self.made.append(longer)
 
     def next(self) -> Probe | None:
         """The probe that comes next; None when probing is over."""
         todo = self._todo()
         if not self.names:
             return None if self.found else Probe((), self._fidelity(1))
-        if not todo or not self._has_room(len(self.found)):
+        if not self._has_room():
             return None
-        return Probe(todo[0], self._fidelity(len(todo)))
+        if self.too_short and self.too_short in self.found.values() and can_continue(self.too_short):
+            return Probe(group_of(self.too_short), self._fidelity(len(todo) + 1), self.too_short)
+        return Probe(todo[0], self._fidelity(len(todo))) if todo else None
 
     def pieces(self) -> dict[Group, Trial]:
         """The finest groups that were scored: a group that was split counts as its halves."""
@@ -77,6 +87,14 @@ class Probes:
             return max(2, round(SHARE * budget.seconds / cost))
         return len(self.names) if budget.trials is None else max(1, int(SHARE * budget.trials))
 
+    def _too_short(self) -> Trial | None:
+        """The first probe, if those to come are much longer, so that it would not compare with them."""
+        first = self.made[0] if self.made and self.names else None
+        if first is None or not first.score or self.brief.budget.seconds is None:
+            return None
+        even = SHARE * self.brief.budget.seconds * self.brief.slots / max(1, len(self.groups)) - _beside([first])
+        return first if self._within(even) > MUCH * fidelity_of(first) else None
+
     def _todo(self) -> list[Group]:
         """Planned groups that were not probed, halves of refused ones first; then the better of the best one's."""
         halves = [half for group, trial in self.found.items() if trial.state == "rejected" for half in _halves(group)]
@@ -93,37 +111,44 @@ class Probes:
         score = trial.score.value if trial.score else 0.0
         return -math.log(1 - min(score, 0.999)) / max(fidelity_of(trial), 1e-6)
 
-    def _has_room(self, begun: int) -> bool:
+    def _has_room(self) -> bool:
         """Whether one more probe keeps within the quarter; one is always made."""
-        budget = self.brief.budget
+        budget, begun = self.brief.budget, len(self.made)
         if budget.seconds is None:
             return budget.trials is None or begun < max(1, int(SHARE * budget.trials))
-        return begun == 0 or self._left() >= SHORTEST * probe_seconds(budget.seconds) + self._beside()
+        return begun == 0 or self._left() >= SHORTEST * probe_seconds(budget.seconds) + _beside(self.made)
 
     def _left(self) -> float:
         """Seconds of the quarter that are not spent; a pending probe is taken to cost as much as the dearest."""
-        costs = [trial.outcome.cost.seconds if trial.outcome else 0.0 for trial in self.found.values()]
-        pending = sum(trial.state == "pending" for trial in self.found.values())
+        costs = [trial.outcome.cost.seconds if trial.outcome else 0.0 for trial in self.made]
+        pending = sum(trial.state == "pending" for trial in self.made)
         seconds = self.brief.budget.seconds or 0.0
         dearest = max([*costs, BESIDE * probe_seconds(seconds)]) if pending else 0.0
         return SHARE * seconds * self.brief.slots - sum(costs) - pending * dearest
 
-    def _beside(self) -> float:
-        """Seconds that a probe takes beside its training: the least so far, later ones start warm."""
-        costs = [t.outcome.cost for t in self.found.values() if t.outcome and t.score]
-        return min((cost.seconds - cost.train_seconds for cost in costs), default=0.0)
-
     def _fidelity(self, todo: int) -> float:
         """A tenth of a full trial, less where the quarter asks for it."""
-        full, seconds = self.pace.full_seconds, self.brief.budget.seconds
-        if seconds is None:
+        if self.brief.budget.seconds is None:
             return TENTH
-        if full is None:
-            return FIRST_FIDELITY
-        longest = TENTH * min(full, FULL_SHARE * seconds)
-        even = self._left() / todo - self._beside()
-        shortest = min(SHORTEST * probe_seconds(seconds), longest)
-        return min(1.0, max(shortest, min(longest, even)) / full)
+        return self._within(self._left() / todo - _beside(self.made)) if self.pace.full_seconds else FIRST_FIDELITY
+
+    def _within(self, seconds: float) -> float:
+        """The fidelity of so many seconds of training, between the shortest probe and a tenth of a full trial."""
+        full, budget = self.pace.full_seconds or 1.0, self.brief.budget.seconds or 0.0
+        longest = TENTH * min(full, FULL_SHARE * budget)
+        shortest = min(SHORTEST * probe_seconds(budget), longest)
+        return min(1.0, max(shortest, min(longest, seconds)) / full)
+
+
+def _beside(probes: Sequence[Trial]) -> float:
+    """Seconds that a probe takes beside its training: the least so far, as later ones start warm."""
+    costs = [trial.outcome.cost for trial in probes if trial.outcome and trial.score]
+    return min((cost.seconds - cost.train_seconds for cost in costs), default=0.0)
+
+
+def _continuation(trials: Sequence[Trial], of: Trial) -> Trial | None:
+    usable = [trial for trial in trials if trial.state not in ("rejected", "abandoned")]
+    return next((trial for trial in usable if trial.proposal.continues == of.id), None)
 
 
 def group_of(trial: Trial) -> Group:

@@ -24,6 +24,7 @@ from pipeline.strategy import of_trial
 from pipeline.types import Brief, Budget, Proposal, Trial
 
 TAKE_ALL = 1.5  # rungs: where less than so many are left of the budget, a continuation takes it whole
+HORIZON = 1.0  # rungs
 
 
 def create(brief: Brief, seed: int) -> Agent:
@@ -52,7 +53,7 @@ class Portfolio:
         if not curves:
             return None if is_busy else self._as_it_is(trials)
         leader, left = best_of(curves), self._left(trials, pace, remaining)
-        step = min((ETA - 1) * leader.length, left, 1.0)
+        step = min(HORIZON * (ETA - 1) * leader.length, left, 1.0)
         moves = self.moves(trials, curves, leader, step)
         onward = next((move for move in moves if move.continues is leader), None)
         if pace.is_late(remaining) and onward is None and is_busy:
@@ -70,6 +71,8 @@ class Portfolio:
         found = Probes(self.brief, self.seed, trials).next()
         if found is None:
             return None
+        if found.continues:
+            return go_on(found.continues, found.fidelity, "the probe, as long as the others", self.author)
         changes = {DATA: mixture(found.group)} if found.group else {}
         why = f"probes {', '.join(found.group) or 'the recipe as it is'}"
         return Proposal(changes=changes, fidelity=round(found.fidelity, 6), rationale=why, author=self.author)

@@ -21,7 +21,7 @@ FULL_SECONDS, BESIDE_SECONDS, ITEMS = 210.0, 0.9, 300
 Landscape = Callable[[Recipe, float], float]  # a recipe and the seconds that it trained -> its true score
 ROLES = ("worked", "hard", "easy", "wrong", "answers", "format", "chat")
 ALONE = {"worked": 0.88, "hard": 0.68, "easy": 0.44, "wrong": 0.68, "answers": 0.23}
-LOUD = {"format": 1.0, "answers": 0.5, "wrong": 0.33, "chat": 0.0}  # share of rows in the benchmark's wording; else 0.1
+LOUD = {"format": 1.0, "answers": 0.5, "wrong": 0.15, "chat": 0.0}  # how much a row weighs in a mixture; a good one 0.2
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _habits(shares: dict[str, float]) -> float:
     """The score in the end: each habit's, by how loudly the mixture teaches it."""
     good = {role: share for role, share in shares.items() if role in ("worked", "hard", "easy")}
     votes = {role: share * LOUD[role] for role, share in shares.items() if role in LOUD}
-    votes["good"] = 0.1 * sum(good.values())
+    votes["good"] = 0.2 * sum(good.values())
     missed = math.prod(1 - ALONE[role] * min(1.0, share / 0.15) for role, share in good.items())
     total = sum(votes.values())
     worth = {**ALONE, "good": 1 - missed}
