@@ -53,10 +53,13 @@ class Curve:
 
     def at_best(self, length: float, seen: Curve) -> float:
         """The optimistic score at a length, with `seen` the best curve so far."""
-        straight = self.hazard(length, self.error)
-        there = seen.hazard(self.length)
-        scaled = seen.hazard(length) * self.hazard(self.length, self.error) / there if there > 0 else 0.0
-        return 1 - math.exp(-max(straight, scaled))
+        return 1 - math.exp(-self.hazard_at_best(length, seen))
+
+    def hazard_at_best(self, length: float, seen: Curve) -> float:
+        """Its H."""
+        there, raised = seen.hazard(self.length), self.hazard(self.length, self.error)
+        scaled = seen.hazard(length) * raised / there if there > 0 else 0.0
+        return max(self.hazard(length, self.error), scaled)
 
 
 def curve_of(chain: Sequence[Trial]) -> Curve | None:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.agents._curves import Curve
+from pipeline.agents._curves import Curve, curve_of
 from pipeline.agents._drawing import DATA, mixture_of
 from pipeline.agents._going_on import open_trials
 from pipeline.agents._probes import Probes, mixture
 from pipeline.errors import InputError
 from pipeline.recipe import apply_changes
 from pipeline.strategy import of_trial, strategy_of
-from pipeline.types import Brief, Proposal, Strategy, Trial
+from pipeline.types import Brief, Strategy, Trial
 
 UNION_HOPE, NEIGHBOUR_HOPE, NUMBERS_HOPE = 1.0, 0.3, 0.2
-PROMISE = 0.3  # of the best probe's rate: what is mixed first
+PROMISE = 0.6  # of the best probe's rate: what is mixed first
 LEAST_WEIGHT = 0.25  # of the best source's, in the first mixture
 
 
@@ -71,9 +71,9 @@ def strategies(
     for hope, changes, what in hopes:
         found = strategy_of(apply_changes(brief.recipe, changes), kinds)
         names = {name for stage in found.stages for name in stage.sources}
-        if found.key not in tried and not names & probes.refused():
-            score = 1 - math.exp(-leader.hazard(step) * (1 + hope))
-            moves.append(Move(found, score, {**kept, **changes}, what=what))
+        if found.key not in tried and not names & probes.refused:
+            hazard = max(leader.hazard(step), _together(names, probes, leader, step))
+            moves.append(Move(found, 1 - math.exp(-hazard * (1 + hope)), {**kept, **changes}, what=what))
     return moves
 
 
@@ -99,18 +99,18 @@ def numbers(brief: Brief, seed: int, trials: Sequence[Trial], leader: Curve, ste
     return Move(found, 1 - math.exp(-leader.hazard(step) * (1 + hope)), changes, what=what)
 
 
-def proposal(move: Move, fidelity: float, rationale: str, author: str, parent: str | None = None) -> Proposal:
-    """A move as a proposal; continuations are made by `go_on`."""
-    return Proposal(
-        changes=move.changes, fidelity=round(fidelity, 6), parent=parent, rationale=rationale, author=author
-    )
-
-
 # ---------------------------------------------------------------- inside
 
 
+def _together(names: Collection[str], probes: Probes, leader: Curve, step: float) -> float:
+    """The hazard of sources together: the mean of theirs alone, each at best, as far as they were probed."""
+    curves = {name: curve_of([trial]) for group, trial in probes.pieces().items() for name in group}
+    known = [curve for name in names if (curve := curves.get(name))]
+    return sum(curve.hazard_at_best(step, leader) for curve in known) / len(known) if known else 0.0
+
+
 def _is_mixture(trial: Trial, probes: Probes) -> bool:
-    return len(mixture_of(trial)) > 1 and all(trial is not probe for probe in probes.found.values())
+    return len(mixture_of(trial)) > 1 and all(trial is not probe for probe in probes.made)
 
 
 def _union(probes: Probes) -> list[dict[str, Any]]:

@@ -52,10 +52,13 @@ class Probes:
             if group in planned or not self.names:
                 self.found.setdefault(group, trial)
         self.made = list(self.found.values())
+        self.refused = _refused(trials)
         self.too_short = self._too_short()
-        if self.too_short and (longer := _continuation(trials, self.too_short)):
-            self.found[group_of(longer)] = longer
-            self.made.append(longer)
+        longer = [t for t in trials if self.too_short and t.proposal.continues == self.too_short.id]
+        if longer and longer[0].state in ("pending", "scored"):
+            self.found[group_of(longer[0])] = longer[0]
+            self.made.append(longer[0])
+        self.has_gone_on = any(trial.state != "abandoned" for trial in longer)
 
     def next(self) -> Probe | None:
         """The probe that comes next; None when probing is over."""
@@ -64,7 +67,7 @@ class Probes:
             return None if self.found else Probe((), self._fidelity(1))
         if not self._has_room():
             return None
-        if self.too_short and self.too_short in self.found.values() and can_continue(self.too_short):
+        if self.too_short and not self.has_gone_on and can_continue(self.too_short):
             return Probe(group_of(self.too_short), self._fidelity(len(todo) + 1), self.too_short)
         return Probe(todo[0], self._fidelity(len(todo))) if todo else None
 
@@ -72,10 +75,6 @@ class Probes:
         """The finest groups that were scored: a group that was split counts as its halves."""
         scored = {group: trial for group, trial in self.found.items() if trial.score and trial.state == "scored"}
         return {g: t for g, t in scored.items() if not any(set(other) < set(g) for other in scored)}
-
-    def refused(self) -> set[str]:
-        """Sources that a guard refused alone."""
-        return {group[0] for group, trial in self.found.items() if trial.state == "rejected" and len(group) == 1}
 
     # ------------------------------------------------------------ inside
 
@@ -98,7 +97,7 @@ class Probes:
     def _todo(self) -> list[Group]:
         """Planned groups that were not probed, halves of refused ones first; then the better of the best one's."""
         halves = [half for group, trial in self.found.items() if trial.state == "rejected" for half in _halves(group)]
-        todo = [group for group in (*halves, *self.groups) if group not in self.found]
+        todo = [g for g in (*halves, *self.groups) if g not in self.found and not self.refused & set(g)]
         if todo or any(trial.state == "pending" for trial in self.found.values()):
             return todo
         pieces = [group for group in self.pieces() if len(group) > 1 and self.rate(group) > 0]
@@ -146,11 +145,6 @@ def _beside(probes: Sequence[Trial]) -> float:
     return min((cost.seconds - cost.train_seconds for cost in costs), default=0.0)
 
 
-def _continuation(trials: Sequence[Trial], of: Trial) -> Trial | None:
-    usable = [trial for trial in trials if trial.state not in ("rejected", "abandoned")]
-    return next((trial for trial in usable if trial.proposal.continues == of.id), None)
-
-
 def group_of(trial: Trial) -> Group:
     """The sources that a trial's first stage mixes, sorted as groups are."""
     found = of_trial(trial)
@@ -174,6 +168,13 @@ def _grouped(names: Sequence[str], kinds: dict[str, str], most: int, rng: random
     bounds = [round(at * len(order) / count) for at in range(count + 1)] if count else []
     groups = [tuple(sorted(order[low:high])) for low, high in zip(bounds, bounds[1:], strict=False)]
     return rng.sample(groups, len(groups))
+
+
+def _refused(trials: Sequence[Trial]) -> set[str]:
+    """Sources that a guard refused: alone, or with others that were trained on elsewhere."""
+    used = {name for trial in trials if trial.state == "scored" for name in group_of(trial)}
+    left = [set(group_of(trial)) - used for trial in trials if trial.state == "rejected"]
+    return {name for names in left if len(names) == 1 for name in names}
 
 
 def _with_halves(groups: Sequence[Group]) -> set[Group]:

@@ -23,8 +23,8 @@ from pipeline.contracts import Agent
 from pipeline.strategy import of_trial
 from pipeline.types import Brief, Budget, Proposal, Trial
 
+LEAST = 1e-3  # fidelity of a new recipe at the very end: the time limit ends it anyway
 TAKE_ALL = 1.5  # rungs: where less than so many are left of the budget, a continuation takes it whole
-HORIZON = 1.0  # rungs
 
 
 def create(brief: Brief, seed: int) -> Agent:
@@ -53,7 +53,7 @@ class Portfolio:
         if not curves:
             return None if is_busy else self._as_it_is(trials)
         leader, left = best_of(curves), self._left(trials, pace, remaining)
-        step = min(HORIZON * (ETA - 1) * leader.length, left, 1.0)
+        step = min((ETA - 1) * leader.length, left, 1.0)
         moves = self.moves(trials, curves, leader, step)
         onward = next((move for move in moves if move.continues is leader), None)
         if pace.is_late(remaining) and onward is None and is_busy:
@@ -133,6 +133,7 @@ class Portfolio:
         )
         if move.continues:
             return self._continue(move, left, why)
-        start = min(curve.points[1][0] for curve in [leader])
-        fidelity = min(1.0, ETA * start, max(left, 1e-6))
-        return _moves.proposal(move, fidelity, why, self.author, leader.trials[-1].id)
+        fidelity = round(min(1.0, ETA * leader.points[1][0], max(left, LEAST)), 6)
+        return Proposal(
+            changes=move.changes, fidelity=fidelity, parent=leader.trials[-1].id, rationale=why, author=self.author
+        )

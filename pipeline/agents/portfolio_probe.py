@@ -36,6 +36,6 @@ class PortfolioProbe(Portfolio):
 
     def _kept(self, trials: Sequence[Trial]) -> str | None:
         """The settled strategy's key: that of the first trial, neither refused nor failed, that was no probe."""
-        probes = {trial.id for trial in Probes(self.brief, self.seed, trials).found.values()}
+        probes = {trial.id for trial in Probes(self.brief, self.seed, trials).made}
         usable = [trial for trial in trials if trial.state in ("scored", "pending") and trial.id not in probes]
         return next((found.key for trial in usable if (found := of_trial(trial))), None)
