@@ -66,8 +66,10 @@ def test_a_trial_without_any_score_is_not_promoted() -> None:
 
 
 def begun() -> list[Trial]:
-    """Three trials that continue nothing."""
-    return [trial for trial in search(seconds=60.0).history if not trial.proposal.continues][:3]
+    """Three trials that continue nothing, and that nothing can continue: so that all of them are told."""
+    fresh = [trial for trial in search(seconds=60.0).history if not trial.proposal.continues][:3]
+    outcomes = [trial.outcome.model_copy(update={"resumable": False}) for trial in fresh if trial.outcome]
+    return [trial.model_copy(update={"outcome": done}) for trial, done in zip(fresh, outcomes, strict=True)]
 
 
 def told(monkeypatch: pytest.MonkeyPatch, history: list[Trial]) -> optuna.Study:
