@@ -40,6 +40,7 @@ def summarise(story: Story) -> dict[str, Any]:
         "trials": counts(story),
         "best_trial": story.best.id if story.best else None,
         "noise_floor": search_noise(story),
+        "strategies": strategies_of(story),
         "controls": run.get("controls") or [],
         "spend": spend(story),
         "verdicts": [{"guard": v.guard, "ok": v.ok, "reason": v.reason} for v in story.verdicts],
@@ -50,7 +51,6 @@ def summarise(story: Story) -> dict[str, Any]:
     more = {"raw_fraction": _plain(result.raw)} if flagged else {}
     more |= {"terms": run["terms"]} if run.get("terms") else {}
     more |= {"anchors": whence} if (whence := anchors_of(story)) else {}
-    more |= {"strategies": told} if (told := strategies_of(story)) else {}
     return report | more | as_configured(story)
 
 
