@@ -134,7 +134,9 @@ def start(
     asking.check(cells[0])
     watcher = Watcher()
     with console.stdout_kept_clean(), _scratch() as place:
-        document = bench.run(place / "run", asking.to_request(cells[0], watcher.resolve), runs, watcher)
+        document = bench.run(
+            place / "run", asking.to_request(cells[0], watcher.resolve, watcher.progress.say), runs, watcher
+        )
     _show(document, bench.page, as_json)
 
 

@@ -36,8 +36,8 @@ class Scale(Strict):
     threads: int = 2  # fixed: sums in another order would be other weights
 
 
-FULL = Scale(
-    name="full",
+THREE = Scale(
+    name="three",
     hidden=64,
     layers=3,
     passages={"maths": 26_000, "calls": 36_000, "facts": 40_000},
@@ -46,9 +46,9 @@ FULL = Scale(
     lesson_tokens=1_500_000,
 )
 # All seven worlds: a longer way, and a larger vocabulary, so that the words of each are single tokens.
-FULL7 = FULL.model_copy(
+FULL = THREE.model_copy(
     update={
-        "name": "full7",
+        "name": "full",
         "vocabulary": 1280,
         "passages": {
             "maths": 26_000, "calls": 36_000, "facts": 40_000, "contests": 18_000, "code": 18_000, "prose": 14_000,
@@ -58,12 +58,11 @@ FULL7 = FULL.model_copy(
         "lesson_tokens": 3_000_000,
     }
 )  # fmt: skip
-DEFAULT = FULL  # what is built where nothing is asked for; its worlds' benchmarks are what `--benchmark all` means
 MICRO = Scale(
     name="micro",
     hidden=32,
     layers=2,
-    passages=dict.fromkeys(DEFAULT.passages, 1500),
+    passages=dict.fromkeys(FULL.passages, 1500),
     steps=120,
     warmup=20,
     lessons=600,
@@ -73,9 +72,9 @@ MICRO = Scale(
 
 
 def scale() -> Scale:
-    """The lab that POSTTRAIN_LAB asks for: `full` (default: three worlds), `full7` (all seven) or `micro`."""
-    scales = {each.name: each for each in (FULL, FULL7, MICRO)}
-    wanted = os.environ.get("POSTTRAIN_LAB") or DEFAULT.name
+    """The lab that POSTTRAIN_LAB asks for: `full` (default: all seven worlds), `three` (half as long) or `micro`."""
+    scales = {each.name: each for each in (FULL, THREE, MICRO)}
+    wanted = os.environ.get("POSTTRAIN_LAB") or FULL.name
     if wanted not in scales:
-        raise InputError(f"POSTTRAIN_LAB={wanted}: known are {', '.join(scales)}; unset it for the {DEFAULT.name} lab")
+        raise InputError(f"POSTTRAIN_LAB={wanted}: known are {', '.join(scales)}; unset it for the full lab")
     return scales[wanted]
