@@ -134,6 +134,11 @@ def names(kind: str | None = None) -> list[str]:
     return [name for name, source in all_sources().items() if kind in (None, source.entry.kind)]
 
 
+def kinds() -> dict[str, str]:
+    """Source name -> the kind of data that its entry says. Reads no data."""
+    return {name: source.entry.kind for name, source in all_sources().items()}
+
+
 def at_hand(name: str) -> bool:
     """Whether a source can be had here: false for a Hub source without a copy where POSTTRAIN_DATA_ROOT is used."""
     copy = copy_of(name)

@@ -2,7 +2,8 @@
 
 A line is `{"v": 1, "seq": its number, "prev": SHA-256 of the previous line's bytes, "time": UTC, "kind": .., ...}`:
 
-    started    trial={id, kind, recipe, proposal, verdicts}       a trial that is pending from here on
+    started    trial={id, kind, recipe, strategy, proposal, ..}   a trial that is pending from here on; `switched_from`
+               names the strategy of the trial before, if it was another
     finished   trial=ID, state=.., outcome={..}, verdicts=[..]    what became of it (state: see `_ended`)
     abandoned  trial=ID, reason=..                                 it will never finish
     scored, chosen, note                                           not of the history; final scores live here only

@@ -32,7 +32,6 @@ __all__ = [
     "load_recipe",
     "recipe_names",
     "search_space",
-    "strategy",
 ]
 
 MAX_SEED = 2**32 - 1  # NumPy's, which transformers.set_seed hands it on to
@@ -256,21 +255,3 @@ def fingerprint(recipe: Recipe) -> str:
         for stage in recipe.stages
     ]
     return digest({"recipe": 1, "model": recipe.model, "stages": stages, "seed": recipe.seed})
-
-
-def strategy(recipe: Recipe, kinds: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The recipe's strategy: trainers, formats and kinds of data by stage. Everything else is execution.
-
-    `kinds` maps a source's name to its kind; without it the kind is the name less its number (`maths_3`: maths).
-    """
-    known = kinds or {}
-    by_stage = [
-        sorted({known.get(ref.name) or re.sub(r"_?\d+$", "", ref.name) for ref in stage.data if ref.weight > 0})
-        for stage in recipe.stages
-    ]
-    return {
-        "stages": len(recipe.stages),
-        "trainers": [stage.trainer for stage in recipe.stages],
-        "formats": [stage.format for stage in recipe.stages],
-        "data": by_stage,
-    }

@@ -14,6 +14,7 @@ from pipeline.decoding import describe
 from pipeline.errors import InputError
 from pipeline.judging import JudgePlan
 from pipeline.paths import digest, read_json
+from pipeline.strategy import strategy_of
 from pipeline.types import Benchmark, Budget, ItemsKey, Record, Trial
 from pipeline.types import Recipe as RecipeNoun
 
@@ -88,7 +89,7 @@ def describe_run(request: RunRequest, benchmark: Benchmark, seals: dict[str, str
             "data": {name: digest(catalogue.stamp(name, request.key)) for name in sorted(used)},
             "benchmark": digest(benchmark.model_dump(mode="json", exclude={"folder"})),
         },
-        "strategy": recipe.strategy(request.recipe),
+        "strategy": strategy_of(request.recipe, catalogue.kinds()),
         "seals": seals,
         "sealed": not protocols.is_whole_test(benchmark),
     }

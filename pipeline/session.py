@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline import catalogue, evaluations, finish, flight, keeping, limits, opening, plugins, protocols
+from pipeline import catalogue, evaluations, finish, flight, keeping, limits, opening, plugins, protocols, strategy
 from pipeline.admission import admit, load_guards
 from pipeline.clock import Clock, wall
 from pipeline.contracts import Executor
@@ -190,8 +190,10 @@ class Session:
         history = self.history()
         recipe, verdicts = admit(proposal, self.request.recipe, self.space, self.guards, history)
         number = 1 + sum(trial.kind == "recipe" for trial in history)
-        trial = Trial(id=f"t{number:03d}", recipe=recipe, proposal=proposal, verdicts=verdicts)
-        self.ledger.append("started", trial=trial, at=proposed_at)
+        found = strategy.strategy_of(recipe, catalogue.kinds()) if recipe else None
+        trial = Trial(id=f"t{number:03d}", recipe=recipe, strategy=found, proposal=proposal, verdicts=verdicts)
+        switched = strategy.switched_from(trial, history)
+        self.ledger.append("started", trial=trial, at=proposed_at, **({"switched_from": switched} if switched else {}))
         if recipe is None:
             self.ledger.append("finished", trial=trial.id, state="rejected", at=self.clock.now())
             trial = trial.model_copy(update={"state": "rejected"})

@@ -190,6 +190,28 @@ class Outcome(Record):
 TrialState = Literal["pending", "scored", "failed", "rejected", "abandoned"]
 
 
+class StrategyStage(Record):
+    """What of a stage belongs to its strategy; `kinds` are those of its sources' data, for the coarse view."""
+
+    trainer: str
+    format: str = "chat"
+    sources: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+
+class Strategy(Record):
+    """What is trained on what, in which order (`pipeline.strategy`). Two are the same if their keys are."""
+
+    key: str
+    name: str  # for reading
+    stages: tuple[StrategyStage, ...] = ()
+
+    @property
+    def approach(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """The coarse view: trainer, format and kinds of data by stage, whichever sources these come from."""
+        return tuple((stage.trainer, stage.format, stage.kinds) for stage in self.stages)
+
+
 class Trial(Record):
     """One line of the history: a recipe that was, or is being, tried."""
 
@@ -197,6 +219,7 @@ class Trial(Record):
     kind: Literal["recipe", "anchor", "submission"] = "recipe"
     state: TrialState = "pending"
     recipe: Recipe | None = None
+    strategy: Strategy | None = None  # of the recipe; None without one, and in ledgers of earlier versions
     proposal: Proposal = Proposal()
     verdicts: tuple[Verdict, ...] = ()
     outcome: Outcome | None = None

@@ -18,7 +18,6 @@ from pipeline.recipe import (
     load_recipe,
     recipe_names,
     search_space,
-    strategy,
 )
 from pipeline.types import DataRef, Proposal, Recipe, Stage
 
@@ -312,14 +311,6 @@ def test_a_fingerprint_refuses_what_is_not_stable(value):
     own = Recipe(model="m", stages=(Stage(trainer="my.trainer", data=(DataRef(name="a"),), params={"x": value}),))
     with pytest.raises(TypeError, match="no stable digest"):
         fingerprint(own)
-
-
-def test_the_strategy_is_trainers_kinds_of_data_and_stages_and_not_the_numbers():
-    mixture = [{"name": "calls_2"}, {"name": "maths_9"}, {"name": "maths_1"}, {"name": "facts_1", "weight": 0}]
-    changes = {"stages.0.params.rank": 2, "stages.0.data": mixture}
-    found = strategy(apply_changes(RECIPE, changes))
-    assert found == {"stages": 1, "trainers": ["sft"], "formats": ["chat"], "data": [["calls", "maths"]]}
-    assert strategy(RECIPE, {"maths_1": "chat", "maths_2": "chat"})["data"] == [["chat"]]
 
 
 def test_a_proposal_of_plain_json_can_be_applied():

@@ -30,17 +30,19 @@ class Pace:
             assert first is not None
             self.full_seconds = first.cost.train_seconds / max(first.fidelity, 1e-6)
             if self.seconds is not None:
-                seconds = max(PROBE_SECONDS * math.sqrt(self.seconds), LEAST_PROBE_SHARE * self.seconds)
-                self.probe = min(1.0, seconds / self.full_seconds)
+                self.probe = min(1.0, probe_seconds(self.seconds) / self.full_seconds)
 
     def rungs(self, trials: Sequence[Trial]) -> dict[int, list[Trial]]:
         """Scored trials by rung: the power of ETA that is nearest to their fidelity over the lowest rung's."""
         found: dict[int, list[Trial]] = {}
         for trial in trials:
             if trial.score is not None and trial.state == "scored" and fidelity_of(trial) > 0:
-                rung = max(0, round(math.log(fidelity_of(trial) / self.probe, ETA)))
-                found.setdefault(rung, []).append(trial)
+                found.setdefault(self.rung_of(fidelity_of(trial)), []).append(trial)
         return found
+
+    def rung_of(self, fidelity: float) -> int:
+        """The rung whose length is nearest to a fidelity, by ratio."""
+        return max(0, round(math.log(fidelity / self.probe, ETA)))
 
     def relative(self, trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
         """Scored trials with their score relative to the best of their rung."""
@@ -70,6 +72,11 @@ class Pace:
         if self.full_seconds is None or remaining.seconds is None:
             return 1.0
         return fidelity_of(trial) + 1.5 * remaining.seconds / self.full_seconds
+
+
+def probe_seconds(budget_seconds: float) -> float:
+    """Training time of the lowest rung under a budget."""
+    return max(PROBE_SECONDS * math.sqrt(budget_seconds), LEAST_PROBE_SHARE * budget_seconds)
 
 
 def score_of(trial: Trial) -> float:

@@ -11,7 +11,8 @@ import random
 from collections.abc import Sequence
 
 from pipeline.agents import _drawing
-from pipeline.agents._pace import ETA, Pace, can_continue, fidelity_of, score_of
+from pipeline.agents._going_on import go_on, last_stretch, open_trials
+from pipeline.agents._pace import ETA, Pace, can_continue, score_of
 from pipeline.contracts import Agent
 from pipeline.types import Brief, Budget, Proposal, Trial
 
@@ -64,28 +65,12 @@ class Asha:
             ranked = sorted(rungs[rung], key=score_of, reverse=True)
             for trial in ranked[: len(ranked) // ETA]:
                 if trial.id not in continued and can_continue(trial) and score_of(trial) > 0:
-                    return self._continue(trial, pace.probe * ETA ** (rung + 1), f"best third of rung {rung}")
+                    return go_on(trial, pace.probe * ETA ** (rung + 1), f"best third of rung {rung}", "asha")
         return None
 
     def _last_stretch(self, trials: Sequence[Trial], pace: Pace, remaining: Budget) -> Proposal | None:
-        continued = {trial.proposal.continues for trial in trials}
-        open_ = [trial for trial in trials if can_continue(trial) and trial.id not in continued]
-        open_ = [trial for trial in open_ if pace.may_lead(trial)] or open_
-        if not open_:
-            return None
-        # a longer trial is preferred to a shorter one that looks a little better: it has more of the way behind it
-        best = max(open_, key=lambda trial: (round(score_of(trial), 2), fidelity_of(trial)))
-        if fidelity_of(best) >= 1.0:
-            return None
-        return self._continue(best, min(1.0, pace.reach(best, remaining)), "the leader takes the rest")
-
-    def _continue(self, trial: Trial, fidelity: float, why: str) -> Proposal:
-        text = f"continues {trial.id} ({score_of(trial):.3f} at {fidelity_of(trial):.2g}): {why}"
-        further = min(1.0, max(fidelity, fidelity_of(trial) * 1.05))
-        return Proposal(
-            changes=trial.proposal.changes, fidelity=round(further, 6), continues=trial.id, parent=trial.id,
-            rationale=text, author="asha",
-        )  # fmt: skip
+        open_ = open_trials(trials)
+        return last_stretch([t for t in open_ if pace.may_lead(t)] or open_, pace, remaining, "asha")
 
     def _propose(self, changes: dict, fidelity: float, why: str, parent: Trial | None = None) -> Proposal:
         return Proposal(

@@ -25,6 +25,7 @@ from pipeline.reporting.blocks import (
     size,
 )
 from pipeline.reporting.story import Story, improvements
+from pipeline.reporting.strategies import strategy_blocks
 from pipeline.reporting.summary import NAMES, final_of
 from pipeline.reporting.teamwork import teamwork_blocks
 from pipeline.request import WHOLE_TEST
@@ -47,6 +48,7 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
         _curve(story),
         _progress(story),
         *_best_recipe(story),
+        *strategy_blocks(report),
         _time(report),
         *teamwork_blocks(report),
         _trials(story, report),

@@ -14,6 +14,7 @@ from pipeline.errors import InputError
 from pipeline.noise import noise_floor
 from pipeline.reporting.proposer import proposer
 from pipeline.reporting.story import AS_CONFIGURED, Final, Story
+from pipeline.reporting.strategies import strategies_of
 from pipeline.reporting.teamwork import teamwork
 from pipeline.types import Score
 
@@ -41,6 +42,7 @@ def summarise(story: Story) -> dict[str, Any]:
         "trials": counts(story),
         "best_trial": story.best.id if story.best else None,
         "noise_floor": search_noise(story),
+        "strategies": strategies_of(story),
         "controls": [_beside(control, result.interval) for control in story.controls],
         "spend": spend(story),
         "verdicts": [{"guard": v.guard, "ok": v.ok, "reason": v.reason} for v in story.verdicts],
