@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from pipeline import benchmarks, evaluate, machine, plugins, protocols, sandbox
+from pipeline import benchmarks, evaluate, machine, plugins, programs, sandbox
 from pipeline.chat import base_of
 from pipeline.errors import InputError
 from pipeline.evaluate import Evaluated
@@ -54,6 +54,7 @@ ASKED_ELSEWHERE: Any = {
     "model_path": True,
     "benchmark": True,
     "protocol": True,
+    "program": True,
     "key": True,
     "limit": True,
     "judge": {"purse", "budget"},
@@ -166,7 +167,9 @@ def place(job: EvaluateJob, threads: int) -> Path | None:
 
     The final items of a generated benchmark hang on a run's salt, which is nobody else's business.
     """
-    benchmark = protocols.benchmark(job.benchmark, job.protocol)
+    benchmark = programs.benchmark(job.benchmark, job.protocol, job.program)
+    if benchmark.program is not None and job.scorer is None:
+        return None  # whatever its program reads decides, too
     is_one_run_s = job.role == "final" and bool(job.key.salt) and "world" in benchmark.items
     ships = job.engine in plugins.names("engines") and (job.scorer or benchmark.scorer) in plugins.names("scorers")
     model = fingerprint(job.model_path)

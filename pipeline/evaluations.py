@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline import anchors as kept_anchors
-from pipeline.errors import PosttrainError
+from pipeline.errors import InputError, PosttrainError
 from pipeline.evaluate import Evaluated
 from pipeline.flight import last_line
 from pipeline.jobs import JOB, OUTCOME, EvaluateJob
@@ -32,9 +33,11 @@ class Model(NamedTuple):
 
 
 def anchors(session: Session) -> dict[str, Model]:
-    """What every result is compared with: the base, the base with examples, the instruct model if there is one."""
+    """What results are compared with: the base, the base with examples, the instruct model if there is one."""
     request, shots = session.request, session.benchmark.few_shot
-    found = {"base": Model(request.model_path), "base_few_shot": Model(request.model_path, shots)}
+    found = {"base": Model(request.model_path)}
+    if session.benchmark.program is None:  # a program prompts as it likes
+        found["base_few_shot"] = Model(request.model_path, shots)
     return found | ({"instruct": Model(request.instruct_path)} if request.instruct_path else {})
 
 
@@ -96,6 +99,12 @@ def anchor_seconds(history: Sequence[Trial]) -> list[float]:
     return [min(took)] if took else []
 
 
+def closing_seconds(history: Sequence[Trial]) -> float:
+    """About what scoring the final models will take: as long as the anchors took, and one more like the slowest."""
+    took = [trial.outcome.cost.seconds for trial in history if trial.kind == "anchor" and trial.outcome]
+    return sum(took) + max(took, default=0.0)
+
+
 def score_models(
     session: Session,
     models: Mapping[str, Model],
@@ -115,11 +124,17 @@ def score_models(
         folder = place / name
         if ended.exit_code:
             why = last_line(folder / "log.txt") or ended.reason
-            raise PosttrainError(f"{name} cannot be scored: {why[:300]}; {folder / 'log.txt'} says more")
+            kind = PosttrainError if session.benchmark.program is None else InputError
+            raise kind(f"{name} cannot be scored: {_bare(why)[:300]}; {folder / 'log.txt'} says more")
         if name in keepers:
             kept_anchors.keep(folder, keepers[name], session.threads, _model_name(session, name))
         found = Evaluated.model_validate(read_json(folder / OUTCOME))
         yield name, found.score, found.cost
+
+
+def _bare(last_line: str) -> str:
+    """The last line of a log without the class of our own error that it begins with."""
+    return re.sub(r"^pipeline\.errors\.\w+: ", "", last_line)
 
 
 def _keepers(session: Session, jobs: Sequence[Job]) -> dict[str, Path | None]:
@@ -165,6 +180,7 @@ def _job(session: Session, name: str, model: Model, folder: Path, role: Role, ke
         few_shot=model.few_shot,
         configured_as=model.configured_as,
         judge=judge_for(request.judge, session.folder, role),
+        program=request.program,
         limit=request.search_limit if role == "search" else request.final_limit,
     )
     write_json(folder / JOB, job, mode=0o600)  # it may hold the salt

@@ -18,6 +18,13 @@ def cut_seconds(budget_seconds: float) -> float:
     return budget_seconds + CUT_AT * max(SLACK_SHARE * budget_seconds, SLACK_SECONDS)
 
 
+def before_deadline(budget_seconds: float | None, used: float, left: float) -> float:
+    """The budget that keeps a deadline `left` counted seconds away, the time to cut a trial that overstays included."""
+    reach = used + left
+    whole = reach if budget_seconds is None else min(budget_seconds, reach)
+    return min(whole, reach - (cut_seconds(whole) - whole))
+
+
 def train_seconds(left: float, measured: Sequence[float], budget_seconds: float) -> float:
     """Seconds that a trial started now may train; 0 if that is too short to be worth it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from pipeline import catalogue, protocols
+from pipeline import catalogue, programs
 from pipeline.admission import load_guards
 from pipeline.errors import InputError
 from pipeline.lock import Lock, refuse_owned
@@ -19,7 +19,8 @@ SEALED, SALT = "sealed", "salt"
 
 def make_folder(folder: Path, request: RunRequest) -> Lock:
     """Make a run's folder and own it. Raises InputError, before anything is written, if the request cannot be run."""
-    benchmark, guards = protocols.benchmark(request.benchmark, request.protocol), load_guards(request.guards)
+    benchmark = programs.benchmark(request.benchmark, request.protocol, request.program)
+    guards = load_guards(request.guards)
     search_space(request.recipe, sources(request, benchmark))
     _refuse_used(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -89,16 +89,12 @@ def published_fraction(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
     for key, floor in (("fraction", "base"), ("fraction_over_few_shot", "base_few_shot")):
         if all(floor in by_role for by_role in scores.values()):
             cells = [
-                gain.ScoreCell("model", name, *(_pair(by_role[role]) for role in ("model", floor, "instruct")))
+                gain.ScoreCell("model", name, *(by_role[role].with_error for role in ("model", floor, "instruct")))
                 for name, by_role in scores.items()
             ]
             over = gain.matrix_fraction_of_scores(cells, weights, over=floor.replace("_", " "))
             result |= {key: over.interval, f"{key}_why": over.why}
     return result
-
-
-def _pair(score: Any) -> tuple[float, float]:
-    return score.value, score.stderr
 
 
 def as_text(document: dict[str, Any], found: Found) -> str:
@@ -112,9 +108,10 @@ def as_text(document: dict[str, Any], found: Found) -> str:
         for score in (by_role[role].score for by_role in found.values() if role in by_role):
             stops = "-" if score.stops is None else f"{score.stops:.2f}"
             lenient = "-" if score.lenient is None else f"{score.lenient:.3f}"
+            error = "-" if score.stderr is None else f"{score.stderr:.3f}"
             whence = "published" if score.source == "published" else f"{score.role} split"
             lines.append(
-                f"{label:{width}}  {score.benchmark:{named}}  {score.value:6.3f} {score.stderr:6.3f}  {lenient:>7}"
+                f"{label:{width}}  {score.benchmark:{named}}  {score.value:6.3f} {error:>6}  {lenient:>7}"
                 f"  {stops:>5}  {score.n or '-':>5}  {score.metric}, {whence}"
             )
     lines += map(judging_text, document.get("judging", []))
