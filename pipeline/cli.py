@@ -18,6 +18,7 @@ from pipeline.commands import bench, lab, run
 from pipeline.commands.anchors import anchors
 from pipeline.commands.compare import compare
 from pipeline.commands.doctor import doctor
+from pipeline.commands.enter import enter
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.listing import list_kind
 from pipeline.commands.reading import report, rerun
@@ -43,6 +44,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "compare": compare,
     "anchors": anchors,
+    "enter": enter,
     "report": report,
     "rerun": rerun,
     "list": list_kind,

@@ -169,8 +169,11 @@ def _trial(folder: Path, sleep: Callable[[float], None]) -> None:
     write_json(folder / CHECKPOINT / MARK, {"fidelity": reached})
     sleep(0.2 * full)
     value = quality(job.recipe, reached)
+    made, config = fake_model(folder / MODEL, value), Path(job.model_path) / "config.json"
+    if config.is_file():
+        shutil.copyfile(config, made / config.name)
     try:
-        score = _by_program(job, fake_model(folder / MODEL, value), "search")
+        score = _by_program(job, made, "search")
     except ProgramError as error:
         write_json(folder / OUTCOME, Outcome(error=str(error), cost=cost, fidelity=reached))
         return

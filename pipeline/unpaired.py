@@ -13,9 +13,11 @@ from statistics import NormalDist
 
 from pipeline.gain import normal_reach
 from pipeline.noise import CONFIDENCE, Choice
+from pipeline.published import standard_error
 from pipeline.types import Record, Score
 
 UNKNOWN = "the program tells neither a standard error nor how many items it scored"
+MOST_EXACT = 5_000  # items; of more the exact test takes long, and its normal limit is as good
 NEARLY_WHOLE = 1e-3  # how far a share of n items may be from a whole number of them, rounded as it was written
 
 
@@ -40,8 +42,13 @@ def p_value(a: Score, b: Score) -> float | None:
 
 
 def _counts(score: Score) -> tuple[int, int] | None:
-    """How many of how many items are right, where that is what a score is."""
-    if score.n is None or not 0.0 <= score.value <= 1.0:
+    """How many of how many items are right, where that is what a score is: its error is then the binomial one."""
+    if (
+        score.n is None
+        or score.n > MOST_EXACT
+        or not 0.0 <= score.value <= 1.0
+        or score.stderr != standard_error(score.value, score.n)
+    ):
         return None
     right = score.value * score.n
     return (round(right), score.n) if abs(right - round(right)) <= NEARLY_WHOLE * max(1.0, right) else None

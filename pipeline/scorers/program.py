@@ -84,7 +84,7 @@ def _last(file: IO[bytes]) -> str:
 
 def _shortened(text: str) -> str:
     """The last lines as one."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip(" ^~")]
     return " | ".join(lines[-LAST_LINES:])[-LAST_CHARACTERS:]
 
 
