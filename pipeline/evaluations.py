@@ -146,7 +146,12 @@ def _keepers(session: Session, jobs: Sequence[Job]) -> dict[str, Path | None]:
 
 
 def _keeps_anchors(session: Session) -> bool:
-    """Only where this machine scores: what another one's arithmetic gives is not known to be the same."""
+    """Only where this machine scores: what another one's arithmetic gives is not known to be the same.
+
+    Nor is what decides a program's score.
+    """
+    if session.benchmark.program is not None:
+        return False
     return session.request.keeps_anchors and session.request.executor == "local"
 
 

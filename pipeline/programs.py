@@ -7,10 +7,13 @@ A command line is split like a shell's and run without one. `{model}` stands for
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
+import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +29,7 @@ PYTHONS = frozenset({"python", "python3"})
 EXAMPLE = "such as 'python evaluate.py --model-path {model} --json-output-file {json}'"
 SAME_ITEMS = "search and final scores are both the program's: it has no final items of its own"
 OWN_SPLITS = "search and final items are the program's own"
+LOOK_SECONDS = 20.0  # that a Python may take to say what it has
 RECIPE = "lora_default"  # of a program without a benchmark beside it
 
 
@@ -63,7 +67,7 @@ def split(command: str, what: str = "--scorer") -> list[str]:
 
 def _find(words: list[str], folder: Path, what: str) -> None:
     """Raises InputError if the program, or the script that an interpreter is to run, is not there."""
-    if executable(words[0], folder) is None:
+    if executable(words, folder) is None:
         hint = f"correct it, or name the whole path (it is run in {folder})"
         raise InputError(f"{what}: there is no program '{words[0]}': {hint}")
     script = words[1] if len(words) > 1 and words[1].endswith((".py", ".sh")) else ""
@@ -71,11 +75,47 @@ def _find(words: list[str], folder: Path, what: str) -> None:
         raise InputError(f"{what}: {folder / script}: no such file: correct the command")
 
 
-def executable(word: str, folder: Path) -> str | None:
-    """The whole path of a command's program; this Python where a bare `python` is not on PATH."""
-    if "/" in word:
-        return shutil.which(str(folder / word))
-    return shutil.which(word) or (sys.executable if word in PYTHONS else None)
+def executable(words: list[str], folder: Path) -> str | None:
+    """The whole path of a command's program; None if there is none.
+
+    A bare `python` is the one on PATH, unless that lacks what the script imports and this Python has it all: whoever
+    calls this package by its path, without its environment being active, means that one.
+    """
+    first = words[0]
+    if "/" in first:
+        return shutil.which(str(folder / first))
+    found = shutil.which(first)
+    if first not in PYTHONS:
+        return found
+    wanted = _imports(folder / words[1]) if len(words) > 1 and words[1].endswith(".py") else ()
+    if found is None or (_lacks(found, wanted, folder) and not _lacks(sys.executable, wanted, folder)):
+        return sys.executable
+    return found
+
+
+def _imports(script: Path) -> tuple[str, ...]:
+    """The top names of what a script imports anywhere; none of one that cannot be read."""
+    try:
+        tree = ast.parse(script.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ()
+    nodes = list(ast.walk(tree))
+    plain = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return tuple(sorted({name.partition(".")[0] for name in [*plain, *named]} - {"", "__future__"}))
+
+
+@lru_cache(maxsize=32)
+def _lacks(python: str, names: tuple[str, ...], folder: Path) -> bool:
+    """Whether a Python does not find one of the modules, as a script in `folder` would look for them."""
+    if not names:
+        return False
+    code = f"import sys, importlib.util as u; sys.path.insert(0, {str(folder)!r}); "
+    code += f"sys.exit(not all(map(u.find_spec, {names!r})))"
+    try:
+        return subprocess.run([python, "-c", code], capture_output=True, timeout=LOOK_SECONDS).returncode != 0
+    except (OSError, subprocess.TimeoutExpired):
+        return True
 
 
 def command(program: Program, model: Path, json: Path, role: Literal["search", "final"]) -> list[str]:
@@ -83,7 +123,7 @@ def command(program: Program, model: Path, json: Path, role: Literal["search", "
     words = split(program.command)
     values = {"model": str(model), "json": str(json), "limit": str(program.limit), "split": role}
     filled = [PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), word) for word in words]
-    return [executable(words[0], Path(program.folder)) or filled[0], *filled[1:]]
+    return [executable(words, Path(program.folder)) or filled[0], *filled[1:]]
 
 
 def knows_splits(program: Program) -> bool:
