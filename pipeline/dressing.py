@@ -123,6 +123,7 @@ def dressed(folder: Path, told: Mapping[str, Any]) -> Path:
 def with_template(folder: Path, template: str) -> Path:
     """The whole model in `folder` with a chat template that others render its prompts with, without any settings.
 
+    A model that brings none of its own stays known as such: its turn tokens are unseen.
     Raises InputError if the template does not end its turns, or cannot be trained where it asks for an answer.
     """
     own = derived.STILL + template if "strftime_now" in template else template
@@ -135,7 +136,8 @@ def with_template(folder: Path, template: str) -> Path:
     family = family.model_copy(update=changes)
     if not derived.trains_as_it_generates(tokenizer, family):
         raise InputError(f"{folder}: the template asks for an answer in other words than it renders one after")
-    return dressed(folder, {TEMPLATE_FILE: own, FAMILY_FILE: family})
+    told: dict[str, Any] = {TEMPLATE_FILE: own} if brings_template(folder) else {}
+    return dressed(folder, told | {FAMILY_FILE: family})
 
 
 def on_base(adapter: Path, base: Path) -> Path:

@@ -244,10 +244,11 @@ class Session:
         self.on_event(News(what=what, text=text, trial=trial, progress=progress, seconds_left=left))
 
     def _before_deadline(self, seconds: float | None) -> float | None:
-        """A budget, or what of it ends early enough to score the final models by the run's deadline."""
+        """A budget, or what of it ends early enough to score the final models by the run's deadline, if that is short."""
         if self.request.deadline is None:
             return seconds
         closing = evaluations.closing_seconds(self.ledger.history())
+        closing = closing if seconds is None else min(closing, limits.CLOSING_SHARE * seconds)
         left = self.request.deadline - self.clock.now() - closing
         return limits.before_deadline(seconds, self.clock.used(), left)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -109,10 +110,8 @@ def until(true, seconds: float = 20.0) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans over")
 @pytest.mark.parametrize("ending", [WRITE.format("{'a': 1.0}"), "raise SystemExit(1)"])
 def test_nothing_that_a_program_started_outlives_it(tmp_path, ending):
-    try:
+    with contextlib.suppress(ProgramError):
         score(tmp_path, DAEMON + ending)
-    except ProgramError:
-        pass
     assert alive(tmp_path) == []
 
 
