@@ -121,6 +121,8 @@ def measure(
     Of two processes that want it at once one measures and the other, which is `told` so, waits for it. `again` measures
     in any case.
     """
+    if programs.benchmark(job.benchmark, job.protocol, job.program).program is not None:
+        raise InputError(f"{job.benchmark}: a program's scores are not kept: a search measures its anchors anew")
     path = place(job, threads)
     with _alone(path, told), tempfile.TemporaryDirectory(prefix="posttrain-anchor-") as name:
         folder = Path(name)

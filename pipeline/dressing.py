@@ -132,7 +132,7 @@ def with_template(folder: Path, template: str) -> Path:
     tokenizer.chat_template = own
     family = shipped(folder) or derived.derive(plain)
     end = derived.end_of_turn(tokenizer, str(plain), {})
-    changes = {"chat_template": own, "tools_template": None, "template_kwargs": {}, "end_of_turn": end}
+    changes: dict[str, Any] = {"chat_template": own, "tools_template": None, "template_kwargs": {}, "end_of_turn": end}
     family = family.model_copy(update=changes)
     if not derived.trains_as_it_generates(tokenizer, family):
         raise InputError(f"{folder}: the template asks for an answer in other words than it renders one after")

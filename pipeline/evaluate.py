@@ -104,6 +104,8 @@ def _by_program(
 def by_reading(found: Evaluation) -> list[Score]:
     """The score by strict reading and, where there is one, by lenient reading, each with its own standard error."""
     score = found.score
+    if not found.items:  # a program's
+        return [score]
     scores = [score.model_copy(update={"metric": f"{score.metric}, strict"})]
     if score.lenient is not None:
         rows = _leniently(found.items)

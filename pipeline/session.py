@@ -244,7 +244,7 @@ class Session:
         self.on_event(News(what=what, text=text, trial=trial, progress=progress, seconds_left=left))
 
     def _before_deadline(self, seconds: float | None) -> float | None:
-        """A budget, or what of it ends early enough to score the final models by the run's deadline, if that is short."""
+        """A budget, or what of it ends early enough to score the final models by the run's deadline."""
         if self.request.deadline is None:
             return seconds
         closing = evaluations.closing_seconds(self.ledger.history())

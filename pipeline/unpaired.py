@@ -18,6 +18,7 @@ from pipeline.types import Record, Score
 
 UNKNOWN = "the program tells neither a standard error nor how many items it scored"
 MOST_EXACT = 5_000  # items; of more the exact test takes long, and its normal limit is as good
+SMALLEST_P = 1e-99  # that is shown: normal tails end in 0
 NEARLY_WHOLE = 1e-3  # how far a share of n items may be from a whole number of them, rounded as it was written
 
 
@@ -82,7 +83,7 @@ def choose(candidates: Sequence[Marked], base: Score | None, confidence: float =
         why = f"nothing beats the base ({base.value:.3f}): {best.id}, {told}"
         return Choice(trial=None, why=why, unresolved=False, runner_up=best.id, p_base=p_base)
     if p_base is not None and p_base * len(ranked) > alpha:
-        why = f"nothing beats the base beyond noise: {best.id}, {told}; base test p = {p_base:.2g}"
+        why = f"nothing beats the base beyond noise: {best.id}, {told}; base test {_shown(p_base)}"
         return Choice(trial=None, why=why, unresolved=True, runner_up=best.id, p_base=p_base)
     p_rival = p_value(best.score, rival.score) if rival else None
     parts = [told, *_against(best, rival, p_rival, alpha), _over(best, base, p_base)]
@@ -95,7 +96,7 @@ def choose(candidates: Sequence[Marked], base: Score | None, confidence: float =
 def _against(best: Marked, rival: Marked | None, p: float | None, alpha: float) -> list[str]:
     if rival is None:
         return []
-    label = "" if p is None else f" (p = {p:.2g}{', unresolved' if p > alpha else ''})"
+    label = "" if p is None else f" ({_shown(p)}{', unresolved' if p > alpha else ''})"
     return [f"{best.score.value - rival.score.value:.3f} above {rival.id}{label}"]
 
 
@@ -104,4 +105,8 @@ def _over(best: Marked, base: Score | None, p: float | None) -> str:
         return "not tested against the base"
     if p is None:
         return f"{best.score.value - base.value:.3f} above the base, unresolved: {UNKNOWN}"
-    return f"base beaten (p = {p:.2g})"
+    return f"base beaten ({_shown(p)})"
+
+
+def _shown(p: float) -> str:
+    return f"p = {p:.2g}" if p >= SMALLEST_P else f"p < {SMALLEST_P:.0g}"

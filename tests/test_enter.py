@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ from pipeline import enter, handover
 from pipeline.fakes import fake_model
 from tests.task_folder import fake_base, task_folder
 
-FAKE = ["--executor", "pipeline.fakes", "--agent", "plain"]
+FAKE = ["--executor", "pipeline.fakes:instant", "--agent", "plain"]
 
 
 @pytest.fixture
 def base(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("POSTTRAIN_FAKE_SECONDS", "0.3")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no test here pulls the plug
     monkeypatch.delenv("PROMPT", raising=False)
     return fake_base(tmp_path)
 

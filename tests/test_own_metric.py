@@ -1,8 +1,9 @@
-"""Searches that a user's program scores, by the real command with fake training; and the example in the docs."""
+"""Searches that a user's program scores, by the real command with instant training; and the example in the docs."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ import json, sys
 score = json.load(open(sys.argv[1] + "/fake.json"))["score"]
 json.dump({found}, open(sys.argv[2], "w"))
 """
-FAKE = ["--model", "base", "--executor", "pipeline.fakes", "--agent", "plain", "--budget", "1m"]
+INSTANT = ["--executor", "pipeline.fakes:instant"]
+FAKE = ["--model", "base", *INSTANT, "--agent", "plain", "--budget", "1m"]
 SCORER = ["--scorer", "python my.py {model} {json}"]
 SEARCH = ["search", *FAKE, *SCORER, "--out", "run", "--json"]
 DATA = ["--data", "maths_1,maths_2"]
@@ -35,6 +37,7 @@ def place(tmp_path, monkeypatch):
     write(tmp_path, "{'accuracy': score, 'n': 500}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POSTTRAIN_FAKE_SECONDS", "0.3")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no test here pulls the plug
     return tmp_path
 
 
@@ -52,7 +55,7 @@ def test_a_program_with_data_is_a_whole_search(command, place):
     assert report["noise_floor"] > 0.02 and report["scores"]["base_few_shot"] is None
     assert {source["name"] for source in recipe(place)["stages"][0]["data"]} == {"maths_1", "maths_2"}
     code, out, _ = command("report", "run")
-    assert code == 0 and "Not sealed: search and final scores are both the program's" in out
+    assert code == 0 and "Not sealed: search and final scores are both the program's" in " ".join(out.split())
 
 
 def recipe(place: Path) -> dict:
@@ -140,7 +143,7 @@ def test_what_cannot_be_is_one_line_before_anything_starts(command, place, argum
 
 
 def test_a_run_of_steps_can_be_scored_by_a_program(command, place):
-    given = ["--model", "base", "--executor", "pipeline.fakes", "--budget", "1m", "--out", "run"]
+    given = ["--model", "base", *INSTANT, "--budget", "1m", "--out", "run"]
     assert command("open", *given, *SCORER, *DATA)[0] == 0
     code, out, _ = command("step", "run", "--changes", "{}", "--json")
     assert code == 0 and json.loads(out)["trial"]["outcome"]["scores"][0]["metric"] == "accuracy"
@@ -167,3 +170,32 @@ def test_the_benchmark_in_the_docs_is_one(tmp_path):
     (tmp_path / "mine" / "benchmark.yaml").write_text(text)
     found = programs.benchmark(str(tmp_path / "mine"))
     assert found.program and (found.program.metric, found.program.time_limit) == ("short_answers", 600)
+
+
+def test_a_model_is_evaluated_by_a_program_with_its_fraction(command, place):
+    fake_model(place / "mine", 0.5)
+    (place / "mine" / "config.json").write_text('{"architectures": ["Qwen3ForCausalLM"]}')
+    given = ["evaluate", "mine", *SCORER, "--base", "base", "--instruct", "instruct"]
+    code, out, _ = command(*given, "--json", "--out", "scored")
+    found = json.loads(out)
+    assert code == 0 and [score["metric"] for score in found["scores"]] == ["accuracy"]
+    assert found["fraction"]["low"] < 0.529 < found["fraction"]["high"]
+    write(place, "{'accuracy': score}")
+    code, out, _ = command(*given, "--out", "again")
+    assert code == 0 and "0.500      -" in out and "no fraction: a program tells neither" in out
+
+
+@pytest.mark.parametrize(
+    "arguments, why",
+    [
+        (SCORER, "exit code 1: out of memory"),
+        ([*SCORER, "--limit", "3"], "has no {limit}"),
+        ([*SCORER, "--repeats", "3"], "a program draws answers as it likes"),
+        (["--metric", "x", "--benchmark", "tiny_gsm8k"], "there is no program that it belongs to"),
+        ([], "--benchmark is missing"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_is_one_line(command, place, arguments, why):
+    write(place, "sys.exit('out of memory')")
+    code, _, err = command("evaluate", "base", *arguments)
+    assert code == 2 and why in err.strip().splitlines()[-1]

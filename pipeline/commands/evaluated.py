@@ -72,10 +72,31 @@ def fraction(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
 
     if any(scored.score.source == "published" for by_role in found.values() for scored in by_role.values()):
         return {"anchors": "published", **published_fraction(found, shelf)}
+    if not all(scored.items for by_role in found.values() for scored in by_role.values()):
+        return {"anchors": "measured", **_fraction_of_scores(found, shelf)}
     cells = [gain.Cell("model", name, *(strict(by_role[role]) for role in ("model", "base", "instruct")))
              for name, by_role in found.items()]  # fmt: skip
     result = gain.matrix_fraction(cells, {each.name: each.weight for each in shelf})
     return {"anchors": "measured", "fraction": result.interval, "fraction_why": result.why}
+
+
+def _fraction_of_scores(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
+    """The fraction where a program told scores and no items."""
+    from pipeline import gain
+    from pipeline.errors import InputError
+
+    cells = [
+        gain.ScoreCell("model", name, *(by_role[role].score.with_error for role in ("model", "base", "instruct")))
+        for name, by_role in found.items()
+    ]
+    try:
+        result = gain.matrix_fraction_of_scores(cells, {each.name: each.weight for each in shelf})
+    except InputError:
+        return {
+            "fraction": None,
+            "fraction_why": "a program tells neither standard errors nor how many items it scored",
+        }
+    return {"fraction": result.interval, "fraction_why": result.why}
 
 
 def published_fraction(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.commands import options
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.types import Benchmark
 
 Scorer = Annotated[
     str | None,
@@ -36,7 +39,7 @@ MOST_OF_BUDGET = 0.25  # that one call of the program may take unless told other
 
 def scored(
     model: str, benchmark: list[str] | None, protocol: str, scorer: str, metric: str | None, limit: int | None,
-    time_text: str | None, budget: str,
+    time_text: str | None, budget: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Benchmark and program of a run that a program scores. Raises InputError if it cannot be run as it is.
 
@@ -45,7 +48,7 @@ def scored(
     from pipeline import programs
     from pipeline.types import Program
 
-    most = min(DEFAULT_SECONDS, MOST_OF_BUDGET * options.seconds(budget))
+    most = min(DEFAULT_SECONDS, MOST_OF_BUDGET * options.seconds(budget)) if budget else DEFAULT_SECONDS
     program = Program(
         command=scorer,
         folder=str(Path.cwd()),
@@ -57,6 +60,28 @@ def scored(
     programs.check(program)
     name = programs.name_of(scorer) if benchmark is None else single(benchmark, model, protocol)
     return {"benchmark": name, "program": program}
+
+
+def shelf(
+    model: str, benchmark: list[str] | None, protocol: str, scorer: str | None, metric: str | None, limit: int | None,
+    time_text: str | None, drawn: tuple[float | int | None, ...],
+) -> list[Benchmark]:  # fmt: skip
+    """The benchmarks to evaluate on; `drawn` are temperature, top-p and repeats. Raises InputError: there is none."""
+    from pipeline import programs
+
+    if scorer is None:
+        refuse_alone(metric, None, time_text)
+        if not benchmark:
+            raise InputError("--benchmark is missing; see `posttrain evaluate --help`")
+        found = options.decoded(options.benchmarks(benchmark, model, protocol), protocol, *drawn)  # type: ignore[arg-type]
+        for each in found:
+            if each.program is not None:
+                programs.check(each.program, f"benchmark '{each.name}', command")
+        return found
+    if any(value is not None for value in drawn):
+        raise InputError("--temperature, --top-p, --repeats: a program draws answers as it likes: omit them")
+    wanted = scored(model, benchmark, protocol, scorer, metric, limit, time_text)
+    return [programs.benchmark(wanted["benchmark"], protocol, wanted["program"])]
 
 
 def single(values: list[str], model: str, protocol: str) -> str:

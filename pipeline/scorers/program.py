@@ -30,8 +30,8 @@ LAST_BYTES, LAST_LINES, LAST_CHARACTERS = 16_384, 3, 300  # of what it wrote, to
 def score(model_path: str | Path, benchmark: Benchmark, role: Literal["search", "final"]) -> Score:
     """The program's score of the model in a folder (where other scorers take an engine and items).
 
-    What it prints goes where this process's output goes. Raises ProgramError, one line with its last words, if it
-    fails, takes too long, or writes no score.
+    The end of what it prints goes to stderr, in a worker to its log. Raises ProgramError, one line with its last words,
+    if it fails, takes too long, or writes no score.
     """
     program = benchmark.program
     assert program is not None, "only benchmarks that are scored by a program come here"
@@ -42,7 +42,7 @@ def score(model_path: str | Path, benchmark: Benchmark, role: Literal["search", 
         _run(words, program, place)
         found = metrics.read(place / "metrics.json", program.metric)
     told = "" if program.metric else ", its first number"
-    print(f"the program says {found.metric} {found.value:.6g}{told}", flush=True)
+    print(f"the program says {found.metric} {found.value:.6g}{told}", file=sys.stderr, flush=True)
     return Score(
         benchmark=benchmark.name, metric=found.metric, value=found.value, stderr=found.stderr, n=found.n, role=role
     )
@@ -64,7 +64,7 @@ def _run(words: list[str], program: Program, place: Path) -> None:
             process.wait()
         said = [_last(errors), _last(out)]
     for text in reversed(said):
-        print(text, end="\n" if text else "", flush=True)
+        print(text, end="\n" if text else "", file=sys.stderr, flush=True)
     if code == TIMED_OUT and time.monotonic() - begun >= program.time_limit:
         why = f"took longer than {program.time_limit:g} s and was ended"
     elif code:
