@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from pipeline import benchmarks, evaluate, machine, plugins, protocols, sandbox
+from pipeline import benchmarks, evaluate, machine, plugins, programs, sandbox
 from pipeline.chat import base_of
 from pipeline.errors import InputError
 from pipeline.evaluate import Evaluated
@@ -54,6 +54,7 @@ ASKED_ELSEWHERE: Any = {
     "model_path": True,
     "benchmark": True,
     "protocol": True,
+    "program": True,
     "key": True,
     "limit": True,
     "judge": {"purse", "budget"},
@@ -122,6 +123,8 @@ def measure(
     Of two processes that want it at once one measures and the other, which is `told` so, waits for it. `again` measures
     in any case.
     """
+    if programs.benchmark(job.benchmark, job.protocol, job.program).program is not None:
+        raise InputError(f"{job.benchmark}: a program's scores are not kept: a search measures its anchors anew")
     path = place(job, threads)
     with _alone(path, told), tempfile.TemporaryDirectory(prefix="posttrain-anchor-") as name:
         folder = Path(name)
@@ -170,7 +173,9 @@ def place(job: EvaluateJob, threads: int, sealed: Path | None = None, only_seale
     kept only in the `sealed` folder that the run shares with those of the same salt, if there is one. With
     `only_sealed` everything is.
     """
-    benchmark = protocols.benchmark(job.benchmark, job.protocol)
+    benchmark = programs.benchmark(job.benchmark, job.protocol, job.program)
+    if benchmark.program is not None and job.scorer is None:
+        return None  # whatever its program reads decides, too
     is_one_run_s = job.role == "final" and bool(job.key.salt) and "world" in benchmark.items
     ships = job.engine in plugins.names("engines") and (job.scorer or benchmark.scorer) in plugins.names("scorers")
     model = fingerprint(job.model_path)

@@ -18,6 +18,7 @@ from pipeline import (
     models,
     opening,
     plugins,
+    programs,
     protocols,
     published,
     sandbox,
@@ -28,7 +29,7 @@ from pipeline.hub import ROOT
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
-from pipeline.types import Benchmark, Budget, ItemsKey, Judge, Recipe, Record
+from pipeline.types import Benchmark, Budget, DataRef, ItemsKey, Judge, Program, Recipe, Record
 
 WORTH_TELLING_SECONDS = 0.1
 Resolve = Callable[[str, int], Path]  # (model name, lab seed) -> its folder
@@ -52,6 +53,10 @@ class Asked(Record):
     slots: int = 1
     protocol: str = protocols.OWN  # a name, or a YAML file
     anchors: Literal["measured", "published"] = "measured"
+    program: Program | None = None  # scores instead of the benchmark's scorer
+    data: tuple[str, ...] | None = None  # what may be mixed, and what the recipe then starts from; None: the recipe's
+    reference: bool = True  # False: no instruct model is looked for, and there is no fraction
+    deadline: float | None = None  # Unix time, see `RunRequest`
 
 
 def check(asked: Asked) -> Recipe:
@@ -59,7 +64,9 @@ def check(asked: Asked) -> Recipe:
 
     Raises InputError naming the first thing that is wrong.
     """
-    benchmark = protocols.benchmark(asked.benchmark, asked.protocol)
+    benchmark = programs.benchmark(asked.benchmark, asked.protocol, asked.program)
+    if benchmark.program is not None:
+        _check_program(asked, benchmark.program)
     judging.judged([benchmark], asked.judge)
     if benchmark.runs_code:
         sandbox.how()  # before a lab is built, and before the first cell of a matrix runs
@@ -73,16 +80,25 @@ def check(asked: Asked) -> Recipe:
     plugins.load("executors", asked.executor)
     if asked.family != AUTO:
         named(asked.family)
-    recipe = load_recipe(asked.recipe) if asked.recipe else _own_recipe(benchmark)
+    recipe = load_recipe(asked.recipe) if asked.recipe else _own_recipe(benchmark, asked.data)
+    if asked.data is not None:
+        mixed = tuple(DataRef(name=name) for name in asked.data)
+        stages = tuple(stage.model_copy(update={"data": mixed}) for stage in recipe.stages)
+        recipe = recipe.model_copy(update={"stages": stages})
     for stage in recipe.stages:
         for reference in stage.data:
             catalogue.find(reference.name)
     return recipe.model_copy(update={"model": asked.model})
 
 
-def _own_recipe(benchmark: Benchmark) -> Recipe:
-    """The benchmark's default recipe, with those of its sources that are at hand. Raises InputError if none is."""
+def _own_recipe(benchmark: Benchmark, data: tuple[str, ...] | None) -> Recipe:
+    """The benchmark's default recipe, with those of its sources that are at hand; `data` will take their place.
+
+    Raises InputError if no source is at hand and none was named.
+    """
     recipe = load_recipe(benchmark.recipe)
+    if data is not None:
+        return recipe
     stages = []
     for stage in recipe.stages:
         kept = tuple(reference for reference in stage.data if catalogue.at_hand(reference.name))
@@ -90,10 +106,22 @@ def _own_recipe(benchmark: Benchmark) -> Recipe:
             missing = ", ".join(str(catalogue.copy_of(reference.name)) for reference in stage.data)
             raise InputError(
                 f"benchmark {benchmark.name}: none of its recipe's data is at hand: put a copy at {missing}, unset "
-                f"{ROOT} to fetch it, or give a recipe of your own with --recipe"
+                f"{ROOT} to fetch it, name other data with --data, or give a recipe of your own with --recipe"
             )
         stages.append(stage.model_copy(update={"data": kept}))
     return recipe.model_copy(update={"stages": tuple(stages)})
+
+
+def _check_program(asked: Asked, program: Program) -> None:
+    """Raises InputError if the program cannot be run as it is, or if something asked for cannot go with it."""
+    programs.check(program, "--scorer" if asked.program else f"benchmark '{asked.benchmark}', command")
+    if asked.anchors == "published":
+        raise InputError("--anchors published: a program's scores compare with its own alone: omit it")
+    if program.alone and asked.recipe is None and asked.data is None:
+        raise InputError(
+            "--scorer: nothing says what to train on: name a catalogue benchmark with --benchmark, data with --data "
+            "(see `posttrain list data`), or a recipe with --recipe"
+        )
 
 
 def to_request(
@@ -106,9 +134,10 @@ def to_request(
     and that cannot be had is left out of what is searched; `told` hears why.
     """
     recipe = check(asked)
-    instruct = asked.instruct or models.sibling(asked.model)
+    instruct = (asked.instruct or models.sibling(asked.model)) if asked.reference else None
     is_needed = instruct is not None and asked.anchors == "measured"  # a published score needs no weights
-    benchmark, key = protocols.benchmark(asked.benchmark, asked.protocol), ItemsKey(lab_seed=asked.lab_seed)
+    benchmark = programs.benchmark(asked.benchmark, asked.protocol, asked.program)
+    key = ItemsKey(lab_seed=asked.lab_seed)
     judge = judging.plan(asked.judge, benchmark, key) if asked.judge else None
     if "sets" in benchmark.items:  # data that is not there is better told before minutes go into models
         benchmarks.items(benchmark, "search", key)
@@ -130,6 +159,9 @@ def to_request(
         family=asked.family,
         benchmark=asked.benchmark,
         judge=judge,
+        program=asked.program,
+        deadline=asked.deadline,
+        sources=asked.data,
         agent=asked.agent,
         agent_options=asked.agent_options,
         seed=asked.seed,

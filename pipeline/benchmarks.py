@@ -12,7 +12,7 @@ from pipeline import plugins, worlds
 from pipeline.errors import InputError, unknown
 from pipeline.paths import share
 from pipeline.set_items import SetItems, split_items, whole_test
-from pipeline.types import Benchmark, ItemsKey, Strict
+from pipeline.types import Benchmark, ItemsKey, Program, Strict
 from pipeline.validation import first_fault
 from pipeline.yaml_file import read_model
 
@@ -67,7 +67,7 @@ def load_benchmark(name_or_folder: str | Path) -> Benchmark:
     benchmark = read_model(folder / FILE, Benchmark, folder=str(folder))
     if benchmark.name != folder.resolve().name:
         raise InputError(f"{folder / FILE}: name '{benchmark.name}' is not its folder's name: rename one of them")
-    benchmark = benchmark.model_copy(update={"task": benchmark.task or benchmark.name})
+    benchmark = benchmark.model_copy(update={"task": benchmark.task or benchmark.name, "program": _program(benchmark)})
     found = _items_of(benchmark)
     scorer = benchmark.scorer
     if scorer != "harness" and "." not in scorer and scorer not in plugins.names("scorers"):
@@ -75,9 +75,22 @@ def load_benchmark(name_or_folder: str | Path) -> Benchmark:
     return _part_of(benchmark, found, part) if part else benchmark
 
 
-def _part_of(benchmark: Benchmark, found: WorldItems | SetItems, part: str) -> Benchmark:
+def _program(benchmark: Benchmark) -> Program | None:
+    """The program that scores a benchmark, if one does. Raises InputError: a command without it, or it without one."""
+    if (benchmark.scorer == "program") != bool(benchmark.command):
+        missing = "command" if benchmark.scorer == "program" else "scorer: program"
+        raise InputError(f"{Path(benchmark.folder) / FILE}: {missing} is missing: the two belong together")
+    if not benchmark.command:
+        return None
+    return Program(
+        command=benchmark.command, folder=str(Path(benchmark.folder).absolute()), metric=benchmark.metric,
+        limit=benchmark.limit, time_limit=benchmark.time_limit,
+    )  # fmt: skip
+
+
+def _part_of(benchmark: Benchmark, found: WorldItems | SetItems | None, part: str) -> Benchmark:
     """The benchmark with the items of one part only."""
-    if isinstance(found, WorldItems) or not found.parts:
+    if not isinstance(found, SetItems) or not found.parts:
         raise InputError(f"benchmark '{benchmark.name}' has no parts: ask for it without ':{part}'")
     if part not in found.sets:
         raise unknown(f"part of {benchmark.name}", part, list(found.sets))
@@ -89,7 +102,10 @@ def _part_of(benchmark: Benchmark, found: WorldItems | SetItems, part: str) -> B
     return benchmark.model_copy(update={"name": f"{benchmark.name}:{part}", "items": items, "anchors": None})
 
 
-def _items_of(benchmark: Benchmark) -> WorldItems | SetItems:
+def _items_of(benchmark: Benchmark) -> WorldItems | SetItems | None:
+    """What says where the items come from; None of a program's benchmark that names none."""
+    if not benchmark.items and benchmark.scorer == "program":
+        return None
     model: type[WorldItems] | type[SetItems] = SetItems if "sets" in benchmark.items else WorldItems
     try:
         found = model.model_validate(benchmark.items)
@@ -115,6 +131,8 @@ def items(benchmark: Benchmark, split: Split, key: ItemsKey, limit: int | None =
     if limit is not None and limit < 1:
         raise InputError(f"limit {limit}: must be at least 1")
     source = _items_of(benchmark)
+    if source is None:
+        return []
     n = benchmark.few_shot if split == "fewshot" else None
     if isinstance(source, SetItems):
         n = n + 1 if n is not None and source.whole else n
@@ -132,7 +150,7 @@ def _world_items(world: str, split: str, n: int, lab_seed: int, salt: str) -> tu
 def on_whole_test(benchmark: Benchmark) -> Benchmark:
     """The benchmark with its whole test set as search and as final items. Raises InputError if it has no test set."""
     source = _items_of(benchmark)
-    if isinstance(source, WorldItems):
+    if not isinstance(source, SetItems):
         raise InputError(f"benchmark '{benchmark.name}': its items are generated: there is no whole test set of them")
     whole = whole_test(source).model_dump(mode="json", exclude_none=True)
     return benchmark.model_copy(update={"items": whole})
@@ -141,6 +159,8 @@ def on_whole_test(benchmark: Benchmark) -> Benchmark:
 def final_pool(benchmark: Benchmark, key: ItemsKey) -> list[Item]:
     """All reserved final items, selected or not: what no training data may hold. Treat them as read-only."""
     source = _items_of(benchmark)
+    if source is None:
+        return []
     if isinstance(source, SetItems):
         return split_items(benchmark.name, benchmark.folder, source, "final", key.lab_seed)
     return list(_world_pool(source.world, key.lab_seed))

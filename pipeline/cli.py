@@ -18,10 +18,11 @@ from pipeline.commands import bench, lab, run
 from pipeline.commands.anchors import anchors
 from pipeline.commands.compare import compare
 from pipeline.commands.doctor import doctor
+from pipeline.commands.enter import enter
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.listing import list_kind
 from pipeline.commands.reading import report, rerun
-from pipeline.errors import DataError, InputError, PosttrainError
+from pipeline.errors import DataError, InputError, PosttrainError, ProgramError
 
 INPUT_IS_WRONG, BUG, INTERRUPTED = 2, 1, 130
 
@@ -43,6 +44,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "compare": compare,
     "anchors": anchors,
+    "enter": enter,
     "report": report,
     "rerun": rerun,
     "list": list_kind,
@@ -100,7 +102,7 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, typer.TyperException):
         return usage(error), INPUT_IS_WRONG
     text = " ".join(str(error).split())
-    if isinstance(error, InputError | DataError):  # data that is not there is the user's to bring
+    if isinstance(error, InputError | DataError | ProgramError):  # data and programs are the user's to bring
         return text, INPUT_IS_WRONG
     if isinstance(error, PosttrainError):
         return text, BUG

@@ -13,12 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import derived, plugins
-from pipeline.chat import ADAPTER, FAMILY_FILE, base_of, brings_template, family_of, missing_tokens, tokenizer_folder
+from pipeline.chat import (
+    ADAPTER,
+    FAMILY_FILE,
+    base_of,
+    brings_template,
+    family_of,
+    missing_tokens,
+    shipped,
+    tokenizer_folder,
+)
 from pipeline.errors import InputError, unknown
 from pipeline.family import Family
-from pipeline.paths import digest, home, read_json, write_json
+from pipeline.paths import digest, home, read_json, write_atomic, write_json
 
 AUTO = derived.NAME
+TEMPLATE_FILE = "chat_template.jinja"  # counts before what the tokenizer's configuration holds
 
 
 def with_family(folders: Mapping[str, Path], name: str) -> dict[str, Path]:
@@ -76,9 +86,9 @@ def _with_named(folder: Path, family: Family) -> Path:
 
 
 def dressed(folder: Path, told: Mapping[str, Any]) -> Path:
-    """A folder in the cache with links to the files in `folder`, but for the JSON files in `told`. The same every time.
+    """A folder in the cache with links to the files in `folder`, but for those in `told`: texts, or plain data as JSON.
 
-    Folders inside are left out: what a model is loaded from lies beside its config.json.
+    The same every time. Folders inside are left out: what a model is loaded from lies beside its config.json.
     """
     folder = folder.resolve()
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in told)
@@ -96,7 +106,10 @@ def dressed(folder: Path, told: Mapping[str, Any]) -> Path:
         for path in files:
             _link(path, temporary / path.name)
         for name, content in contents.items():
-            write_json(temporary / name, content)
+            if isinstance(content, str):
+                write_atomic(temporary / name, content)
+            else:
+                write_json(temporary / name, content)
         if not target.is_dir():
             os.rename(temporary, target)
     except OSError as error:
@@ -105,6 +118,26 @@ def dressed(folder: Path, told: Mapping[str, Any]) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def with_template(folder: Path, template: str) -> Path:
+    """The whole model in `folder` with a chat template that others render its prompts with, without any settings.
+
+    A model that brings none of its own stays known as such: its turn tokens are unseen.
+    Raises InputError if the template does not end its turns, or cannot be trained where it asks for an answer.
+    """
+    own = derived.STILL + template if "strftime_now" in template else template
+    plain = dressed(folder, {TEMPLATE_FILE: own})
+    tokenizer = derived.load(str(plain))
+    tokenizer.chat_template = own
+    family = shipped(folder) or derived.derive(plain)
+    end = derived.end_of_turn(tokenizer, str(plain), {})
+    changes: dict[str, Any] = {"chat_template": own, "tools_template": None, "template_kwargs": {}, "end_of_turn": end}
+    family = family.model_copy(update=changes)
+    if not derived.trains_as_it_generates(tokenizer, family):
+        raise InputError(f"{folder}: the template asks for an answer in other words than it renders one after")
+    told: dict[str, Any] = {TEMPLATE_FILE: own} if brings_template(folder) else {}
+    return dressed(folder, told | {FAMILY_FILE: family})
 
 
 def on_base(adapter: Path, base: Path) -> Path:

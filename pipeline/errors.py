@@ -21,6 +21,10 @@ class JudgeError(PosttrainError):
     """A judge gave no verdict, or none is affordable: there is no score. The verdicts that it gave are kept."""
 
 
+class ProgramError(PosttrainError):
+    """A user's scoring program failed, or what it wrote holds no score: recorded as the trial's error."""
+
+
 class LedgerError(PosttrainError):
     """The ledger is damaged or its chain is broken."""
 

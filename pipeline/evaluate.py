@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline import benchmarks, decoding, plugins, protocols, sandbox, totals
+from pipeline import benchmarks, decoding, plugins, programs, sandbox, totals
+from pipeline.errors import InputError
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob
 from pipeline.judges.client import check as check_judge
 from pipeline.judges.tasks import JUDGED
@@ -64,6 +65,8 @@ def evaluate(
     that folder says. `few_shot` uses the benchmark's raw text form after so many examples, drawn by `key`. Raises
     InputError.
     """
+    if benchmark.program is not None and scorer is None:
+        return _by_program(model_path, benchmark, role, few_shot)
     if benchmark.runs_code:
         sandbox.how()  # better refused before anything is generated
     scorer = scorer or benchmark.scorer
@@ -87,9 +90,22 @@ def evaluate(
     return Evaluation(known, results, time.perf_counter() - begun, getattr(opened, "unused", None))
 
 
+def _by_program(
+    model_path: str | Path, benchmark: Benchmark, role: Literal["search", "final"], few_shot: int
+) -> Evaluation:
+    """What a user's program says of the model; there are no per-item results."""
+    if few_shot:
+        raise InputError(f"benchmark '{benchmark.name}': its program prompts by itself: score it without examples")
+    begun = time.perf_counter()
+    score = plugins.entry("scorers", "program")(model_path, benchmark, role)
+    return Evaluation(score, [], time.perf_counter() - begun)
+
+
 def by_reading(found: Evaluation) -> list[Score]:
     """The score by strict reading and, where there is one, by lenient reading, each with its own standard error."""
     score = found.score
+    if not found.items:  # a program's
+        return [score]
     scores = [score.model_copy(update={"metric": f"{score.metric}, strict"})]
     if score.lenient is not None:
         rows = _leniently(found.items)
@@ -150,8 +166,8 @@ def main(folder: str | Path) -> None:
     """An EvaluateJob in a process of its own: reads job.json, writes items.jsonl and then outcome.json."""
     begun, folder = time.perf_counter(), Path(folder)
     job = EvaluateJob.model_validate(read_json(folder / JOB))
-    benchmark = protocols.benchmark(job.benchmark, job.protocol)
-    items = benchmarks.items(benchmark, job.role, job.key, job.limit)
+    benchmark = programs.benchmark(job.benchmark, job.protocol, job.program)
+    items = [] if benchmark.program else benchmarks.items(benchmark, job.role, job.key, job.limit)
     found = evaluate(
         job.model_path,
         benchmark,
@@ -165,6 +181,7 @@ def main(folder: str | Path) -> None:
         job.configured_as,
     )
     mode = 0o600 if job.role == "final" else 0o666
-    write_jsonl(folder / ITEMS, found.items, mode)
+    if found.items:
+        write_jsonl(folder / ITEMS, found.items, mode)
     cost = Cost(seconds=time.perf_counter() - begun, eval_seconds=found.seconds, dollars=found.dollars)
     write_json(folder / OUTCOME, Evaluated(score=found.score, cost=cost), mode)

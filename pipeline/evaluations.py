@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline import anchors as kept_anchors
-from pipeline.errors import PosttrainError
+from pipeline.errors import InputError, PosttrainError
 from pipeline.evaluate import Evaluated
 from pipeline.flight import last_line
 from pipeline.jobs import JOB, OUTCOME, EvaluateJob
@@ -34,9 +35,11 @@ class Model(NamedTuple):
 
 
 def anchors(session: Session) -> dict[str, Model]:
-    """What every result is compared with: the base, the base with examples, the instruct model if there is one."""
+    """What results are compared with: the base, the base with examples, the instruct model if there is one."""
     request, shots = session.request, session.benchmark.few_shot
-    found = {"base": Model(request.model_path), "base_few_shot": Model(request.model_path, shots)}
+    found = {"base": Model(request.model_path)}
+    if session.benchmark.program is None:  # a program prompts as it likes
+        found["base_few_shot"] = Model(request.model_path, shots)
     return found | ({"instruct": Model(request.instruct_path)} if request.instruct_path else {})
 
 
@@ -98,6 +101,12 @@ def anchor_seconds(history: Sequence[Trial]) -> list[float]:
     return [min(took)] if took else []
 
 
+def closing_seconds(history: Sequence[Trial]) -> float:
+    """About what scoring the final models will take: as long as the anchors took, and one more like the slowest."""
+    took = [trial.outcome.cost.seconds for trial in history if trial.kind == "anchor" and trial.outcome]
+    return sum(took) + max(took, default=0.0)
+
+
 def score_models(
     session: Session,
     models: Mapping[str, Model],
@@ -117,12 +126,18 @@ def score_models(
         folder = place / name
         if ended.exit_code:
             why = last_line(folder / "log.txt") or ended.reason
-            raise PosttrainError(f"{name} cannot be scored: {why[:300]}; {folder / 'log.txt'} says more")
+            kind = PosttrainError if session.benchmark.program is None else InputError
+            raise kind(f"{name} cannot be scored: {_bare(why)[:300]}; {folder / 'log.txt'} says more")
         if name in keepers:
             now_at = partial(_place, session, folder)
             kept_anchors.keep(folder, keepers[name], session.threads, _model_name(session, name), now_at)
         found = Evaluated.model_validate(read_json(folder / OUTCOME))
         yield name, found.score, found.cost
+
+
+def _bare(last_line: str) -> str:
+    """The last line of a log without the class of our own error that it begins with."""
+    return re.sub(r"^pipeline\.errors\.\w+: ", "", last_line)
 
 
 def _keepers(session: Session, jobs: Sequence[Job]) -> dict[str, Path | None]:
@@ -141,7 +156,12 @@ def _place(session: Session, folder: Path) -> Path | None:
 
 
 def _keeps_anchors(session: Session) -> bool:
-    """Only where this machine scores: another one's arithmetic may differ. Arms of a comparison share them anyway."""
+    """Only where this machine scores: another one's arithmetic may differ. Arms of a comparison share them anyway.
+
+    What decides a program's score is not known, so that it is never kept.
+    """
+    if session.benchmark.program is not None:
+        return False
     is_here_or_shared = session.request.executor == "local" or session.request.sealed_with is not None
     return session.request.keeps_anchors and is_here_or_shared
 
@@ -176,6 +196,7 @@ def _job(session: Session, name: str, model: Model, folder: Path, role: Role, ke
         few_shot=model.few_shot,
         configured_as=model.configured_as,
         judge=judge_for(request.judge, session.folder, role),
+        program=request.program,
         limit=request.search_limit if role == "search" else request.final_limit,
     )
     write_json(folder / JOB, job, mode=0o600)  # it may hold the salt

@@ -23,7 +23,7 @@ tags: [posttrain]
 
 Made by `posttrain` from [{model}] for the benchmark `{benchmark}` ({metric}).
 
-| final split, {n} items | {metric} |
+| final split, {items} | {metric} |
 |---|---|
 {rows}
 
@@ -53,20 +53,25 @@ def model_card(request: RunRequest, benchmark: Benchmark, choice: Choice, trial:
     events = [event for event in ledger.events() if event["kind"] == "scored"]
     scores = {event["which"]: Score.model_validate(event["score"]) for event in events}
     rows = [
-        f"| {NAMES[which]}{', published' if s.source == 'published' else ''} | {s.value:.3f} ± {s.stderr:.3f} |"
+        f"| {NAMES[which]}{', published' if s.source == 'published' else ''} | {s.value:.3f}{_error(s)} |"
         for which, s in scores.items()
         if which in NAMES
     ]
     recipe = f"```yaml\n{dump_recipe(trial.recipe)}```" if trial and trial.recipe else "None: this is the base itself."
     if trial and trial.outcome:
         recipe += f"\n\nTrained on {trial.outcome.tokens} tokens (trial {trial.id})."
+    items = f"{scores['best'].n} items" if scores["best"].n else "items not told"
     return CARD.format(
         model=request.model,
         title=f"{request.model.rsplit('/', 1)[-1]}, post-trained" if trial else request.model,
         benchmark=benchmark.name,
-        metric=benchmark.metric,
-        n=scores["best"].n,
+        metric=scores["best"].metric,
+        items=items,
         rows="\n".join(rows),
         why=choice.why,
         recipe=recipe,
     )
+
+
+def _error(score: Score) -> str:
+    return "" if score.stderr is None else f" ± {score.stderr:.3f}"

@@ -18,7 +18,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from pipeline import plugins, programs
 from pipeline.contracts import Executor
+from pipeline.errors import ProgramError
 from pipeline.evaluate import Evaluated
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob, TrialJob
 from pipeline.paths import digest, read_json, write_json, write_jsonl
@@ -129,7 +131,8 @@ def evaluate(folder: Path) -> None:
     job = EvaluateJob.model_validate(read_json(folder / JOB))
     known = read_json(Path(job.model_path) / MARK)["score"]
     value = max(known, FEW_SHOT_SCORE) if job.few_shot else known
-    score = _score_items(folder / ITEMS, value, job.role, job.key, job.limit)
+    score = _by_program(job, Path(job.model_path), job.role)
+    score = score or _score_items(folder / ITEMS, value, job.role, job.key, job.limit)
     seconds = 0.2 * train_seconds()
     write_json(folder / OUTCOME, Evaluated(score=score, cost=Cost(seconds=seconds, eval_seconds=seconds)))
 
@@ -166,9 +169,17 @@ def _trial(folder: Path, sleep: Callable[[float], None]) -> None:
     write_json(folder / CHECKPOINT / MARK, {"fidelity": reached})
     sleep(0.2 * full)
     value = quality(job.recipe, reached)
-    fake_model(folder / MODEL, value)
+    made, config = fake_model(folder / MODEL, value), Path(job.model_path) / "config.json"
+    if config.is_file():
+        shutil.copyfile(config, made / config.name)
+    try:
+        score = _by_program(job, made, "search")
+    except ProgramError as error:
+        write_json(folder / OUTCOME, Outcome(error=str(error), cost=cost, fidelity=reached))
+        return
+    score = score or _score_items(folder / ITEMS, value, "search", job.key, job.search_limit)
     outcome = Outcome(
-        scores=(_score_items(folder / ITEMS, value, "search", job.key, job.search_limit),),
+        scores=(score,),
         cost=cost.model_copy(update={"seconds": cost.seconds + 0.2 * full, "eval_seconds": 0.2 * full}),
         fidelity=reached,
         tokens=round(reached * FULL_TOKENS),
@@ -184,6 +195,15 @@ def _train(folder: Path, seconds: float, sleep: Callable[[float], None], steps: 
         line = {"stage": 0, "step": step, "steps": steps, "loss": 1.0 / step, "seconds": seconds * step / steps}
         with (folder / PROGRESS).open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def _by_program(job: TrialJob | EvaluateJob, model: Path, role: Role) -> Score | None:
+    """What a user's program, a real one, says of a fake model; None where none scores."""
+    benchmark = programs.benchmark(job.benchmark, job.protocol, job.program)
+    if benchmark.program is None:
+        return None
+    score: Score = plugins.entry("scorers", "program")(model, benchmark, role)
+    return score
 
 
 def _score_items(path: Path, value: float, role: Role, key: ItemsKey, limit: int | None) -> Score:
@@ -312,3 +332,8 @@ def create(slots: int = 1, threads: int = 1) -> Executor:
     from pipeline.executors import local
 
     return _Rewired(local.create(slots, threads, warm=("pipeline.fakes",)))
+
+
+def instant(slots: int = 1, threads: int = 1) -> Executor:
+    """Fake jobs in this process, which take no time: `--executor pipeline.fakes:instant`."""
+    return FakeExecutor(slots)

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import decoding, export, published, report, totals
+from pipeline import decoding, export, published, report, totals, unpaired
 from pipeline.errors import InputError, PosttrainError
 from pipeline.evaluations import Model, anchors, measure_anchors, run_jobs, score_models, take_kept
 from pipeline.keeping import stops
@@ -55,12 +55,21 @@ def choose_best(session: Session) -> Choice:
     All scored trials count, as the test against the base must know of how many the best one is the best.
     """
     scored = [trial for trial in session.history() if trial.state == "scored" and trial.kind != "anchor"]
+    if session.benchmark.program is not None:
+        return _choose_by_scores(session, scored)
     base = search_items(session.folder, "base")
     choice = choose(_candidates(session, scored), base)
     if choice.trial is None or _weights(session, choice.trial).exists():
         return choice
     there = [trial for trial in scored if _weights(session, trial.id).exists()]  # somebody deleted the best one's
     return choose(_candidates(session, there), base)
+
+
+def _choose_by_scores(session: Session, scored: Iterable[Trial]) -> Choice:
+    """The same where a program tells scores and no items, among the trials whose weights are there."""
+    base = next((trial.score for trial in session.history() if trial.id == "base"), None)
+    there = [trial for trial in scored if trial.score and _weights(session, trial.id).exists()]
+    return unpaired.choose([unpaired.Marked(id=trial.id, score=trial.score) for trial in there if trial.score], base)
 
 
 def _candidates(session: Session, trials: Iterable[Trial]) -> list[Candidate]:
@@ -107,7 +116,8 @@ def score_final(session: Session, choice: Choice) -> None:
     fresh = score_models(session, rest, place, "final", key) if rest else ()
     known = ((name, found.score, Cost()) for name, found in kept.items())
     for name, score, cost in chain(known, fresh):
-        items = str((place / name / "items.jsonl").relative_to(session.folder))
+        path = place / name / "items.jsonl"
+        items = str(path.relative_to(session.folder)) if session.benchmark.program is None else None
         trial = choice.trial if name in ("best", AS_CONFIGURED) else None
         event = {"which": name, "trial": trial, "score": score, "items": items}
         before[name] = session.ledger.append("scored", **event, seconds=cost.seconds, at=session.clock.now())
@@ -119,6 +129,8 @@ def score_final(session: Session, choice: Choice) -> None:
 
 def _as_configured(session: Session, trial_id: str) -> dict[str, Model]:
     """The base once more, decoded as the chosen model's generation_config.json says, if that is not as the base's."""
+    if session.benchmark.program is not None:  # it decodes as it likes
+        return {}
     best, base = _weights(session, trial_id), session.request.model_path
     try:
         if not decoding.set_apart(best, base):
@@ -140,20 +152,29 @@ def published_finals(session: Session) -> dict[str, Score]:
 
 def write_final_model(session: Session, choice: Choice) -> None:
     """Write final_model/: the chosen weights, merged, with tokenizer, template and a model card."""
-    chosen = _weights(session, choice.trial) if choice.trial else Path(session.request.model_path)
-    target = session.folder / FINAL_MODEL
-    fresh, place = session.folder / f"{FINAL_MODEL}.new", session.folder / SEALED / "export"
-    shutil.rmtree(fresh, ignore_errors=True)
-    write_json(place / "job.json", {"model_path": str(chosen.absolute()), "target": str(fresh.absolute())})
-    job = Job(id="final/export", call=export.CALL, folder=str(place.absolute()), threads=session.threads)
-    for _, ended in run_jobs(session, [job]):
-        if ended.exit_code:
-            raise PosttrainError(f"{FINAL_MODEL}/ cannot be written ({ended.reason}); {place / 'log.txt'} says more")
+    target, fresh = session.folder / FINAL_MODEL, session.folder / f"{FINAL_MODEL}.new"
+    export_model(session, chosen_weights(session, choice.trial), fresh)
     trial = next((trial for trial in session.history() if trial.id == choice.trial), None)
     card = export.model_card(session.request, session.benchmark, choice, trial, session.ledger)
     write_atomic(fresh / "README.md", card)
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
+
+
+def chosen_weights(session: Session, trial_id: str | None) -> Path:
+    """Where a trial's scored weights lie; without one the base's."""
+    return _weights(session, trial_id) if trial_id else Path(session.request.model_path)
+
+
+def export_model(session: Session, model_path: Path, target: Path) -> None:
+    """Write a model, an adapter merged, as a whole one to `target`, which is made anew. No trial may be running."""
+    place = session.folder / SEALED / "export"
+    shutil.rmtree(target, ignore_errors=True)
+    write_json(place / "job.json", {"model_path": str(model_path.absolute()), "target": str(target.absolute())})
+    job = Job(id="final/export", call=export.CALL, folder=str(place.absolute()), threads=session.threads)
+    for _, ended in run_jobs(session, [job]):
+        if ended.exit_code:
+            raise PosttrainError(f"{FINAL_MODEL}/ cannot be written ({ended.reason}); {place / 'log.txt'} says more")
 
 
 def ask_guards(session: Session) -> list[Verdict]:

@@ -52,6 +52,7 @@ def prepare(session: Session, trial: Trial, started_at: float, train_seconds: fl
         proposed_at=started_at,
         search_limit=request.search_limit,
         judge=judge_for(request.judge, session.folder, "search"),
+        program=request.program,
         guards=tuple(name for name, guard in session.guards.items() if hasattr(guard, "on_source")),
     )
     folder.mkdir(parents=True)

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, hypot
+from statistics import NormalDist
 from typing import TypeVar
 
 import numpy as np
@@ -117,6 +118,11 @@ def gain_points(
     if best_n.size == 1:
         return Interval(value=value, low=-100.0, high=100.0, confidence=confidence)
     return _percentiles(value, 100.0 * (draws_Rx2[:, 0] - draws_Rx2[:, 1]), confidence)
+
+
+def normal_reach(a: float, b: float, confidence: float = CONFIDENCE) -> float:
+    """Half the width of the interval of a difference of two independent scores with standard errors a and b."""
+    return NormalDist().inv_cdf(0.5 + confidence / 2) * hypot(a, b)
 
 
 def as_flagged(result: Fraction, confidence: float = CONFIDENCE) -> Fraction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.types import ItemsKey, Judge, Recipe, Record
+from pipeline.types import ItemsKey, Judge, Program, Recipe, Record
 
 JOB = "job.json"
 OUTCOME = "outcome.json"
@@ -28,6 +28,7 @@ class TrialJob(Record):
     )
     proposed_at: float = 0.0  # Unix time
     search_limit: int | None = None  # items to score; None for all
+    program: Program | None = None  # scores instead of the benchmark's scorer
     guards: tuple[str, ...] = ("contamination",)  # asked about every source before it is trained on
     judge: Judge | None = None  # of a judged benchmark
 
@@ -47,5 +48,6 @@ class EvaluateJob(Record):
     limit: int | None = None
     engine: str = "hf"
     scorer: str | None = None  # None: the benchmark's
+    program: Program | None = None  # scores instead of it
     judge: Judge | None = None
     configured_as: str | None = None  # a model whose generation_config.json says how to decode, for this one

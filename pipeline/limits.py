@@ -9,6 +9,7 @@ CUT_AT = 0.6  # of the slack: what then still runs is killed, which leaves time 
 RECENT = 4  # trials that the estimate looks back on
 ODD_ONE_OUT = 3  # from this many on, the slowest of them is taken for an accident, such as workers that had to start
 UNMEASURED_SHARE, UNMEASURED_SECONDS = 0.1, 10.0  # put aside before anything was measured: the smaller of these
+CLOSING_SHARE = 0.2  # of a budget with a deadline is kept free at most for scoring the final models
 MOST_SHARE = 0.5  # of the budget is put aside at most: a first trial always starts
 SMALLEST_SHARE, SMALLEST_SECONDS = 0.01, 0.5  # training shorter than the larger of these is not worth starting
 
@@ -16,6 +17,13 @@ SMALLEST_SHARE, SMALLEST_SECONDS = 0.01, 0.5  # training shorter than the larger
 def cut_seconds(budget_seconds: float) -> float:
     """Counted seconds at which a running trial is killed."""
     return budget_seconds + CUT_AT * max(SLACK_SHARE * budget_seconds, SLACK_SECONDS)
+
+
+def before_deadline(budget_seconds: float | None, used: float, left: float) -> float:
+    """The budget that keeps a deadline `left` counted seconds away, the time to cut a trial that overstays included."""
+    reach = max(0.0, used + left)
+    whole = reach if budget_seconds is None else min(budget_seconds, reach)
+    return max(0.0, min(whole, reach - (cut_seconds(whole) - whole)))
 
 
 def train_seconds(left: float, measured: Sequence[float], budget_seconds: float) -> float:

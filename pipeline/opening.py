@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from pipeline import catalogue, protocols, published
+from pipeline import catalogue, programs, published
 from pipeline.admission import load_guards
 from pipeline.errors import InputError
 from pipeline.lock import Lock, refuse_owned
@@ -23,7 +23,8 @@ MODEL_FACTS = ("model_type", "hidden_size", "num_hidden_layers", "vocab_size", "
 
 def make_folder(folder: Path, request: RunRequest) -> Lock:
     """Make a run's folder and own it. Raises InputError, before anything is written, if the request cannot be run."""
-    benchmark, guards = protocols.benchmark(request.benchmark, request.protocol), load_guards(request.guards)
+    benchmark = programs.benchmark(request.benchmark, request.protocol, request.program)
+    guards = load_guards(request.guards)
     search_space(request.recipe, sources(request, benchmark))
     _refuse_used(folder)
     folder.mkdir(parents=True, exist_ok=True)

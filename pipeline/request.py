@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from pipeline import __version__, protocols, recipe
+from pipeline import __version__, programs, protocols, recipe
 from pipeline.decoding import describe
 from pipeline.errors import InputError
 from pipeline.judging import JudgePlan
 from pipeline.paths import digest, read_json
 from pipeline.strategy import strategy_of
-from pipeline.types import Benchmark, Budget, ItemsKey, Record, Trial
+from pipeline.types import Benchmark, Budget, ItemsKey, Program, Record, Trial
 from pipeline.types import Recipe as RecipeNoun
 
 RUN_FILE = "run.json"
@@ -33,11 +33,13 @@ class RunRequest(Record):
     family: str | None = None
     benchmark: str  # a name in evals/ or a folder
     judge: JudgePlan | None = None  # of a judged benchmark
+    program: Program | None = None  # of the user's, that scores instead of the benchmark's scorer
     agent: str | None = None  # None: driven by steps, so its clock runs from opening to finish
     agent_options: dict[str, Any] = {}  # its own options; never a key
     seed: int = 0
     lab_seed: int = 0
     budget: Budget = Budget()
+    deadline: float | None = None  # Unix time by which the search is over and its model scored, whatever the budget
     recipe: RecipeNoun
     sources: tuple[str, ...] | None = None  # what may be mixed; None: the catalogue's sources of the benchmark's kind
     prior: tuple[dict[str, Any], ...] = ()  # patches that an agent may try first
@@ -91,13 +93,23 @@ def describe_run(request: RunRequest, benchmark: Benchmark, seals: dict[str, str
         },
         "strategy": strategy_of(request.recipe, catalogue.kinds()),
         "seals": seals,
-        "sealed": not protocols.is_whole_test(benchmark),
+        "sealed": _is_sealed(benchmark),
     }
+
+
+def _is_sealed(benchmark: Benchmark) -> bool:
+    """Whether final items are kept apart from those that the search is scored on."""
+    if benchmark.program is not None:
+        return programs.knows_splits(benchmark.program)
+    return not protocols.is_whole_test(benchmark)
 
 
 def _terms(request: RunRequest, benchmark: Benchmark) -> dict[str, Any]:
     """How the run scores, in words: which items, and how answers are drawn."""
-    few_shot = benchmark.few_shot_decoding
+    few_shot, program = benchmark.few_shot_decoding, benchmark.program
+    if program is not None:
+        told = {"items": programs.items_told(program), "decoding": "the program's own", "program": program.command}
+        return {"protocol": protocols.name_of(request.protocol), "weight": benchmark.weight, **told}
     return {
         "protocol": protocols.name_of(request.protocol),
         "weight": benchmark.weight,

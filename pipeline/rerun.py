@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline import finish, flight, models, plugins, protocols
+from pipeline import finish, flight, models, plugins, programs
 from pipeline.contracts import Executor
 from pipeline.cores import cores
 from pipeline.errors import InputError, PosttrainError, unknown
@@ -79,7 +79,7 @@ def _job(run: Path, request: RunRequest, trial: Trial) -> TrialJob | EvaluateJob
     changes: dict[str, Any] = {}
     if not Path(job.model_path).is_dir():  # the cache was cleared since
         name = request.instruct if trial.id == "instruct" and request.instruct else request.model
-        benchmark = protocols.benchmark(request.benchmark, request.protocol)
+        benchmark = programs.benchmark(request.benchmark, request.protocol, request.program)
         changes["model_path"] = str(models.resolve(models.address(name, benchmark), request.lab_seed))
     if isinstance(job, TrialJob):
         changes |= {"resume_from": None, "limit_seconds": None, "proposed_at": 0.0}

@@ -20,7 +20,7 @@ def search(session: Session, agent: Agent, on_event: Callable[[News], None] | No
     session.on_event = on_event or session.on_event
     listen(session, agent)
     session.begin()
-    session.end(_run(session, agent))
+    session.end(run(session, agent))
     return session.finish()
 
 
@@ -36,8 +36,8 @@ def listen(session: Session, agent: Agent) -> None:
         agent.note = note
 
 
-def _run(session: Session, agent: Agent) -> str:
-    """Keep all slots busy with what the agent proposes; returns why it ended."""
+def run(session: Session, agent: Agent) -> str:
+    """Keep all slots busy with what the agent proposes, until the budget is spent; returns why it ended."""
     rejected = 0
     while True:
         has_more = True

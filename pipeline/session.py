@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline import catalogue, evaluations, finish, flight, keeping, limits, opening, plugins, protocols, strategy
+from pipeline import catalogue, evaluations, finish, flight, keeping, limits, opening, plugins, programs, strategy
 from pipeline.admission import admit, load_guards
 from pipeline.clock import Clock, wall
 from pipeline.contracts import Executor
@@ -38,7 +38,7 @@ class Session:
         self.ledger.repair()
         self.clock = Clock(self.note, now)
         self.clock.replay(self.ledger.events(), lock.last_beat, counts_on=self.request.agent is None)
-        self.benchmark = protocols.benchmark(self.request.benchmark, self.request.protocol)
+        self.benchmark = programs.benchmark(self.request.benchmark, self.request.protocol, self.request.program)
         self.guards = load_guards(self.request.guards)
         self.sources = opening.sources(self.request, self.benchmark)
         self.space = search_space(self.request.recipe, self.sources)
@@ -150,6 +150,7 @@ class Session:
         """What the run may spend in all, extensions included."""
         asked, more = self.request.budget, self.notes("extended")
         seconds = None if asked.seconds is None else asked.seconds + sum(note["seconds"] for note in more)
+        seconds = self._before_deadline(seconds)
         trials = None if asked.trials is None else asked.trials + sum(note["trials"] for note in more)
         return Budget(seconds=seconds, trials=trials, dollars=asked.dollars)
 
@@ -246,6 +247,15 @@ class Session:
         """Tell whoever watches."""
         left = self.remaining().seconds
         self.on_event(News(what=what, text=text, trial=trial, progress=progress, seconds_left=left))
+
+    def _before_deadline(self, seconds: float | None) -> float | None:
+        """A budget, or what of it ends early enough to score the final models by the run's deadline."""
+        if self.request.deadline is None:
+            return seconds
+        closing = evaluations.closing_seconds(self.ledger.history())
+        closing = closing if seconds is None else min(closing, limits.CLOSING_SHARE * seconds)
+        left = self.request.deadline - self.clock.now() - closing
+        return limits.before_deadline(seconds, self.clock.used(), left)
 
     def _dollars_left(self, budget: Budget, tried: list[Trial]) -> float | None:
         """What trials may still spend, on a judge above all."""

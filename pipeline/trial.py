@@ -6,7 +6,7 @@ import time
 import traceback
 from pathlib import Path
 
-from pipeline import benchmarks, data, plugins, protocols
+from pipeline import benchmarks, data, plugins, programs
 from pipeline.chat import family_of
 from pipeline.errors import PosttrainError
 from pipeline.evaluate import Evaluation, evaluate, stops_enough, why_not_stopping
@@ -50,7 +50,7 @@ class TrialRun:
     def run(self) -> None:
         """The trial's story. Raises what its parts raise."""
         job = self.job
-        benchmark = protocols.benchmark(job.benchmark, job.protocol)
+        benchmark = programs.benchmark(job.benchmark, job.protocol, job.program)
         self._ask_guards(benchmark)
         refused = [verdict for verdict in self.verdicts if not verdict.ok]
         if refused:
@@ -76,8 +76,11 @@ class TrialRun:
         self.verdicts = refused or list(good.values())
 
     def _score(self, model_path: str, benchmark: Benchmark) -> None:
-        items = benchmarks.items(benchmark, "search", self.job.key, self.job.search_limit)
+        wanted = benchmark.program is None
+        items = benchmarks.items(benchmark, "search", self.job.key, self.job.search_limit) if wanted else []
         self.evaluation = evaluate(model_path, benchmark, items, "search", key=self.job.key, judge=self.job.judge)
+        if not self.evaluation.items:  # a program's, which tells none
+            return
         write_jsonl(self.folder / ITEMS, self.evaluation.items)
         end = family_of(model_path).end_of_turn
         self.endless = why_not_stopping(self.evaluation.items, benchmark.max_tokens, end)

@@ -6,6 +6,7 @@ what is read back from a ledger tolerates fields it does not know (`Record`).
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -138,13 +139,16 @@ GREEDY = Decoding()
 
 
 class Score(Record):
-    """A benchmark score in [0, 1]: `value` by strict extraction, `lenient` by forgiving extraction."""
+    """A benchmark score: `value` by strict extraction, `lenient` by forgiving extraction, both in [0, 1].
+
+    A program's score is whatever its metric is, in its own units.
+    """
 
     benchmark: str
     metric: str
     value: float
-    stderr: float
-    n: int
+    stderr: float | None  # None: not known, as of a program that tells neither it nor how many items it scored
+    n: int | None
     role: Literal["search", "final"]
     lenient: float | None = None
     stops: float | None = None  # share of answers that ended by themselves
@@ -153,6 +157,11 @@ class Score(Record):
     pass_at_k: dict[str, float] | None = None  # k -> chance that one of k answers is right, where repeats are 0 or 1
     decoding: Decoding | None = None  # None: not known, as of answers made elsewhere
     source: Literal["measured", "published"] = "measured"
+
+    @property
+    def with_error(self) -> tuple[float, float]:
+        """Value and standard error, NaN where that is not known: nothing is computed of such a pair."""
+        return self.value, math.nan if self.stderr is None else self.stderr
 
 
 class Verdict(Record):
@@ -262,6 +271,17 @@ class PublishedAnchors(Strict):
     models: dict[str, PublishedScores] = Field(min_length=1)
 
 
+class Program(Strict):
+    """A user's program that scores a model: a command line with placeholders (`pipeline.programs`), never a shell's."""
+
+    command: str  # holds {model} and {json}, perhaps {limit} and {split}
+    folder: str  # where it is run
+    metric: str = ""  # the key in its JSON, `-KEY` for its negative; "": the first number that can be a score
+    limit: int | None = None  # what {limit} stands for
+    time_limit: float = Field(default=3600.0, gt=0.0)  # seconds; one that takes longer is killed
+    alone: bool = False  # there is no benchmark beside it: no items that training data must not hold
+
+
 class Benchmark(Strict):
     """One benchmark as `evals/NAME/benchmark.yaml` describes it; `folder` is filled in when it is loaded."""
 
@@ -270,12 +290,12 @@ class Benchmark(Strict):
     # The lm-eval task in the YAML beside it; the benchmark's name where none is given. lm-eval takes every YAML with a
     # `task` for one: given here, it would hide the task of that name from `lm_eval --include_path`.
     task: str = ""
-    scorer: str = "harness"  # what makes scores of answers; `judge` asks another model about them
+    scorer: str = "harness"  # what makes scores; `judge` asks another model about answers, `program` runs `command`
     metric: str  # display name of the strict metric
     kind: str  # the kind of data that belongs to it: maths, calls, facts
-    weight: float = Field(gt=0.0)  # PostTrainBench's weight of the (big) benchmark
+    weight: float = Field(default=1.0, gt=0.0)  # PostTrainBench's weight of the (big) benchmark
     sibling: str | None = None  # the big benchmark that a tiny one is a miniature of
-    items: dict[str, Any]  # where items come from: {world, search, final, pool}
+    items: dict[str, Any] = {}  # where items come from: {world, search, final, pool}; a program has its own
     recipe: str  # default recipe in recipes/
     few_shot: int = 4
     max_tokens: int = 128
@@ -283,6 +303,10 @@ class Benchmark(Strict):
     decoding: Decoding = GREEDY
     few_shot_decoding: Decoding | None = None  # of the few-shot base, where a protocol has it decoded otherwise
     anchors: PublishedAnchors | None = None
+    command: str = ""  # of the scorer `program`, run in the benchmark's folder; `metric` is then a key of its JSON
+    limit: int | None = Field(default=None, ge=-1)  # what {limit} in the command stands for
+    time_limit: float = Field(default=3600.0, gt=0.0)  # seconds that the command may take
+    program: Program | None = None  # the command as it is run: filled in, from the keys above or the command line
     folder: str = ""
 
 

@@ -10,6 +10,7 @@ from pipeline.errors import InputError
 from pipeline.paths import read_json, write_json
 from tests import foreign_models, tiny_models
 from tests.foreign_models import CHATML
+from tests.task_folder import QWEN3
 
 
 @pytest.fixture
@@ -171,3 +172,37 @@ def test_an_adapter_that_cannot_be_merged_is_told_in_one_line(tmp_path):
     prompts.save_pretrained(tmp_path / "prompts")
     with pytest.raises(InputError, match="PROMPT_TUNING adapter cannot be merged"):
         weights.load_model(naming(tmp_path / "prompts", str(base)))
+
+
+QUESTION = [{"role": "user", "content": "one"}]
+OTHERS = CHATML + "{# of others #}"
+
+
+def test_a_template_of_others_takes_the_place_of_the_models_own(tmp_path):
+    model = foreign_models.llama(tmp_path / "model", foreign_models.tokenizer(CHATML))
+    found = dressing.with_template(model, OTHERS)
+    tokens, family = weights.load_tokenizer(found), family_of(found)
+    assert tokens.chat_template == OTHERS and (family.end_of_turn, family.template_kwargs) == ("<|im_end|>", {})
+    assert chat.render(tokens, family, QUESTION, True).endswith("assistant\n")
+    assert found == dressing.with_template(model, OTHERS)
+
+
+def test_a_base_without_a_template_is_rendered_with_that_of_others_and_stays_known_as_such(pair):
+    found = dressing.with_template(pair[0], OTHERS)
+    assert weights.load_tokenizer(found).chat_template == OTHERS and not chat.brings_template(found)
+
+
+def test_the_settings_of_a_shipped_family_do_not_reach_the_template_of_others():
+    found = dressing.with_template(tiny_models.untrained("qwen3"), QWEN3)
+    prompt = chat.render(weights.load_tokenizer(found), family_of(found), QUESTION, True)
+    assert prompt.endswith("<|im_start|>assistant\n")  # as evaluate.py asks, which sets nothing
+    answered = [*QUESTION, {"role": "assistant", "content": "two"}]
+    assert "<think>\n\n</think>\n\ntwo" in chat.render(weights.load_tokenizer(found), family_of(found), answered, False)
+
+
+def test_a_template_that_no_answer_can_be_trained_with_is_refused(tmp_path):
+    model = foreign_models.llama(tmp_path / "model", foreign_models.tokenizer(CHATML))
+    with pytest.raises(InputError, match="in other words than it renders one after"):
+        dressing.with_template(model, CHATML.replace("add_generation_prompt %}", "add_generation_prompt %}NOW: "))
+    with pytest.raises(InputError, match="no end-of-turn token"):
+        dressing.with_template(model, "{% for m in messages %}{{ m.content }}\n{% endfor %}")

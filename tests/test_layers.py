@@ -7,7 +7,7 @@ from pipeline.paths import PACKAGE
 PLUGINS = ("agents", "trainers", "engines", "scorers", "guards", "families")
 LAYERS = [
     ("cli", "commands"),
-    ("reproduce", "rerun", "asking", "arms", "comparison", "bench"),
+    ("reproduce", "rerun", "asking", "arms", "comparison", "enter", "bench"),
     ("search", "session", "finish", "evaluations", "flight", "admission", "opening", "models", "lab"),
     ("report", "reporting", "executors", "export", "fakes"),
     ("trial", "evaluate", "anchors", "stages"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline import limits
 
@@ -39,3 +41,16 @@ def test_training_that_would_be_too_short_is_not_started() -> None:
 def test_what_still_runs_is_killed_after_the_budget_and_well_before_its_slack_ends(budget: float) -> None:
     slack = max(0.02 * budget, 2.0)
     assert budget < limits.cut_seconds(budget) <= budget + slack - 0.5
+
+
+@given(st.none() | st.floats(0, 1e5), st.floats(0, 1e5), st.floats(-1e5, 1e5))
+def test_a_budget_before_a_deadline_is_never_more_than_was_given_and_leaves_time_to_cut(budget, used, left):
+    found = limits.before_deadline(budget, used, left)
+    assert 0 <= found <= (max(0.0, used + left) if budget is None else budget) + 1e-6
+    assert found == 0 or limits.cut_seconds(found) <= used + left + 1e-6
+
+
+def test_with_a_deadline_that_has_passed_no_trial_is_worth_starting():
+    total = limits.before_deadline(100.0, 5.0, -200.0)
+    assert total == 0 and limits.train_seconds(max(0.0, total - 5.0), [30.0, 40.0], total) == 0
+    assert limits.cut_seconds(total) <= 5.0

@@ -177,3 +177,24 @@ def test_a_trial_that_runs_out_of_time_is_labelled_and_can_go_on(tmp_path):
 def test_the_time_that_a_trial_waited_for_its_process_is_not_its_own_to_train(tmp_path):
     outcome = run(tmp_path / "t", stage(tokens=10**6), limit_seconds=62.0, proposed_at=time.time() - 60)
     assert "cut short" in outcome.labels and outcome.scores and outcome.cost.train_seconds < 10.0
+
+
+WHOLE = """
+import json, os, sys
+names = os.listdir(sys.argv[1])
+whole = {"config.json", "model.safetensors", "tokenizer.json"} <= set(names) and "adapter_config.json" not in names
+json.dump({"whole": float(whole), "n": 4}, open(sys.argv[2], "w"))
+"""
+
+
+def test_a_program_scores_the_whole_model_of_a_trained_adapter(tmp_path):
+    (tmp_path / "whole.py").write_text(WHOLE)
+    program = {"command": "python whole.py {model} {json}", "folder": str(tmp_path)}
+    outcome = run(tmp_path / "t", program=program)
+    assert outcome.error is None and (tmp_path / "t" / MODEL / "adapter_config.json").is_file()
+    [score] = outcome.scores
+    assert (score.benchmark, score.metric, score.value, score.n) == ("tiny_gsm8k", "whole", 1.0, 4)
+    assert not list((tmp_path / "t").glob(".merged-*")) and not (tmp_path / "t" / ITEMS).exists()
+    (tmp_path / "whole.py").write_text("raise SystemExit('no room')")
+    failed = run(tmp_path / "failed", program=program)
+    assert failed.error == "the scoring program ended with exit code 1: no room" and failed.cost.train_seconds > 0

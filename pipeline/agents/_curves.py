@@ -84,4 +84,4 @@ def _hazard(value: float) -> float:
 
 
 def _error(score: Score) -> float:
-    return score.stderr or unseen(max(1, score.n)) / 3  # no item varied: the rule of three, as one standard error
+    return score.stderr or unseen(max(1, score.n or 1)) / 3  # no item varied: the rule of three, as one standard error

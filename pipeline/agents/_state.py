@@ -47,7 +47,7 @@ def unresolved(trials: Sequence[Trial]) -> int:
         if trial.score is None or trial.state != "scored":
             continue
         gain = trial.score.value - best if best is not None else 1.0
-        count = 0 if gain > noise_floor(max(1, trial.score.n), trial.score.value) else count + 1
+        count = 0 if gain > noise_floor(max(1, trial.score.n or 1), trial.score.value) else count + 1
         best = max(trial.score.value, best or 0.0)
     return count
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pipeline import strategy
 from pipeline.agents._answer import merged
 from pipeline.agents._drawing import DATA, singles
 from pipeline.errors import InputError
@@ -12,7 +13,6 @@ from pipeline.recipe import apply_changes
 from pipeline.space import check_space
 from pipeline.types import Brief, Recipe, Trial
 
-TUNING = "stages.0.params.tuning"
 MOST = 6  # that are named at a time
 
 
@@ -25,21 +25,16 @@ class Strategy(NamedTuple):
 
 
 def strategy_of(recipe: Recipe) -> str:
-    """A recipe's strategy in a line: trainer, tuning and sources of each stage. All else is execution."""
-    return ", then ".join(
-        f"{stage.trainer} {stage.params.get('tuning', '')}".rstrip()
-        + " on "
-        + "+".join(sorted(reference.name for reference in stage.data if reference.weight > 0))
-        for stage in recipe.stages
-    )
+    """A recipe's strategy by its name (`pipeline.strategy`). All else is execution."""
+    return strategy.strategy_of(recipe).name
 
 
 def others(brief: Brief, trials: Sequence[Trial], values: dict[str, float]) -> list[Strategy]:
     """Strategies by name that no trial has had, at most MOST. `values` say how good each source looks."""
     tried = {strategy_of(trial.recipe) for trial in trials if trial.recipe}
     found, seen = [], set(tried)
-    for strategy in _all(brief, values):
-        changes = merged(None, strategy.example, brief)
+    for other in _all(brief, values):
+        changes = merged(None, other.example, brief)
         if check_space(changes, brief.space):
             continue
         try:
@@ -48,7 +43,7 @@ def others(brief: Brief, trials: Sequence[Trial], values: dict[str, float]) -> l
             continue
         if name not in seen:
             seen.add(name)
-            found.append(strategy)
+            found.append(other)
     return found[:MOST]
 
 
@@ -67,12 +62,6 @@ def _all(brief: Brief, values: dict[str, float]) -> list[Strategy]:
         Strategy("best_then_broad", "two stages: the best source first, the better half last",
                  {"stages": _stages(_equal([first]), _equal(best))}),
     ]  # fmt: skip
-    space = brief.space.get(TUNING)
-    now = apply_changes(brief.recipe, {}).stages[0].params.get("tuning")
-    for other in space.choices if space else ():
-        if other != now:
-            found.append(Strategy(f"{other}_tuning", f"tuning {other} instead of {now}, on the better half",
-                                  {TUNING: other, DATA: _equal(best)}))  # fmt: skip
     return found + [
         Strategy(f"only_{name}", f"{name} alone", {DATA: _equal([name])}) for name in ranked
     ]  # fmt: skip

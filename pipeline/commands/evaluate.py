@@ -10,6 +10,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options, terms
+from pipeline.commands import program as own
 from pipeline.commands.evaluated import as_text, ignored_answers, summary
 from pipeline.commands.scoring import Found, by_lab, check_items, estimate, evaluate_all, write_items
 from pipeline.errors import InputError
@@ -22,7 +23,7 @@ RECORDED = "recorded"
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A Hub id, a local folder (or adapter), a lab model.")],
-    benchmark: options.Benchmarks,
+    benchmark: Annotated[list[str] | None, typer.Option(metavar="B", help="Commas, repeats and `all`.")] = None,
     split: options.Split = "search",
     base: Annotated[str | None, typer.Option(metavar="M", help="For the fraction; or an adapter's base.")] = None,
     instruct: options.Instruct = None,
@@ -38,6 +39,9 @@ def evaluate(
     repeats: options.Repeats = None,
     judge: options.JudgeName = None,
     judge_budget: options.JudgeBudget = None,
+    scorer: own.Scorer = None,
+    metric: own.Metric = None,
+    scorer_time: own.ScorerTime = None,
     allow_unsafe_code: Annotated[bool, typer.Option(help="Run model-written code even without a sandbox.")] = False,
     out: options.ItemsOut = None,
     as_json: options.Json = False,
@@ -60,7 +64,8 @@ def evaluate(
 
     if allow_unsafe_code:
         os.environ[ALLOW] = "1"
-    shelf = options.decoded(options.benchmarks(benchmark, model, protocol), protocol, temperature, top_p, repeats)
+    drawn = (temperature, top_p, repeats)
+    shelf = own.shelf(model, benchmark, protocol, scorer, metric, limit, scorer_time, drawn)
     judged_by = options.judge(judge, judge_budget)
     judging.judged(shelf, judged_by)
     published = published_anchors(shelf, base, instruct) if anchors == "published" else {}

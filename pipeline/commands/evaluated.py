@@ -72,10 +72,31 @@ def fraction(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
 
     if any(scored.score.source == "published" for by_role in found.values() for scored in by_role.values()):
         return {"anchors": "published", **published_fraction(found, shelf)}
+    if not all(scored.items for by_role in found.values() for scored in by_role.values()):
+        return {"anchors": "measured", **_fraction_of_scores(found, shelf)}
     cells = [gain.Cell("model", name, *(strict(by_role[role]) for role in ("model", "base", "instruct")))
              for name, by_role in found.items()]  # fmt: skip
     result = gain.matrix_fraction(cells, {each.name: each.weight for each in shelf})
     return {"anchors": "measured", "fraction": result.interval, "fraction_why": result.why}
+
+
+def _fraction_of_scores(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
+    """The fraction where a program told scores and no items."""
+    from pipeline import gain
+    from pipeline.errors import InputError
+
+    cells = [
+        gain.ScoreCell("model", name, *(by_role[role].score.with_error for role in ("model", "base", "instruct")))
+        for name, by_role in found.items()
+    ]
+    try:
+        result = gain.matrix_fraction_of_scores(cells, {each.name: each.weight for each in shelf})
+    except InputError:
+        return {
+            "fraction": None,
+            "fraction_why": "a program tells neither standard errors nor how many items it scored",
+        }
+    return {"fraction": result.interval, "fraction_why": result.why}
 
 
 def published_fraction(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
@@ -89,16 +110,12 @@ def published_fraction(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
     for key, floor in (("fraction", "base"), ("fraction_over_few_shot", "base_few_shot")):
         if all(floor in by_role for by_role in scores.values()):
             cells = [
-                gain.ScoreCell("model", name, *(_pair(by_role[role]) for role in ("model", floor, "instruct")))
+                gain.ScoreCell("model", name, *(by_role[role].with_error for role in ("model", floor, "instruct")))
                 for name, by_role in scores.items()
             ]
             over = gain.matrix_fraction_of_scores(cells, weights, over=floor.replace("_", " "))
             result |= {key: over.interval, f"{key}_why": over.why}
     return result
-
-
-def _pair(score: Any) -> tuple[float, float]:
-    return score.value, score.stderr
 
 
 def as_text(document: dict[str, Any], found: Found) -> str:
@@ -112,9 +129,10 @@ def as_text(document: dict[str, Any], found: Found) -> str:
         for score in (by_role[role].score for by_role in found.values() if role in by_role):
             stops = "-" if score.stops is None else f"{score.stops:.2f}"
             lenient = "-" if score.lenient is None else f"{score.lenient:.3f}"
+            error = "-" if score.stderr is None else f"{score.stderr:.3f}"
             whence = "published" if score.source == "published" else f"{score.role} split"
             lines.append(
-                f"{label:{width}}  {score.benchmark:{named}}  {score.value:6.3f} {score.stderr:6.3f}  {lenient:>7}"
+                f"{label:{width}}  {score.benchmark:{named}}  {score.value:6.3f} {error:>6}  {lenient:>7}"
                 f"  {stops:>5}  {score.n or '-':>5}  {score.metric}, {whence}"
             )
     lines += map(judging_text, document.get("judging", []))

@@ -12,6 +12,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
+from pipeline.commands import program as own
 from pipeline.commands.watching import Watcher
 from pipeline.errors import InputError
 
@@ -53,7 +54,7 @@ def reproduce(
     """
     from pipeline import plugins
 
-    own = options.agent_options(
+    of_agent = options.agent_options(
         {"llm": llm, "llm_budget": llm_budget, "llm_share": llm_share, "llm_timeout": llm_timeout,
          "llm_context": llm_context, "replay": replay},
         agent_option,
@@ -61,7 +62,14 @@ def reproduce(
     families = options.split(family, "family", "--family", plugins.names("families"))
     cells = [
         _asked(
-            f"lab/{name}-base", each, budget, agent=agent, agent_options=own, seed=seed, lab_seed=lab_seed, slots=slots
+            f"lab/{name}-base",
+            each,
+            budget,
+            agent=agent,
+            agent_options=of_agent,
+            seed=seed,
+            lab_seed=lab_seed,
+            slots=slots,
         )
         for name in families
         for each in options.benchmarks(benchmark)
@@ -101,6 +109,11 @@ def search(
     llm_context: options.LlmContext = None,
     replay: options.Replay = None,
     agent_option: options.AgentOption = None,
+    scorer: own.Scorer = None,
+    metric: own.Metric = None,
+    limit: own.Limit = None,
+    scorer_time: own.ScorerTime = None,
+    data: own.Data = None,
     out: options.Out = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with this run instead.")] = None,
     as_json: options.Json = False,
@@ -112,27 +125,38 @@ def search(
       posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 10m
       posttrain search --resume runs/qwen3-tiny_gsm8k-asha-seed0 --budget +2h
       posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 2m --control random --seeds 3
+      posttrain search --model ./base --scorer 'python my.py {model} {json}' --data maths_1,maths_2 --budget 1h
     """
-    own = options.agent_options(
+    of_agent = options.agent_options(
         {"llm": llm, "llm_budget": llm_budget, "llm_share": llm_share, "llm_timeout": llm_timeout,
          "llm_context": llm_context, "replay": replay},
         agent_option,
     )  # fmt: skip
+    told = {"scorer": scorer, "metric": metric, "limit": limit, "scorer_time": scorer_time, "data": data}
     given: dict[str, Any] = {
         "instruct": instruct, "family": family, "agent": agent, "trials": trials, "seed": seed, "lab_seed": lab_seed,
         "recipe": recipe, "executor": executor, "slots": slots, "protocol": protocol, "anchors": anchors,
-        "judge": options.judge(judge, judge_budget), "agent_options": own or None,
+        "judge": options.judge(judge, judge_budget), "agent_options": of_agent or None,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
         given.pop("agent_options", None)
         more = {"model": model, "benchmark": benchmark, "out": out, "control": control, "seeds": seeds}
-        _resume(resume, budget, {**more, **given, **own}, as_json)
+        _resume(resume, budget, {**more, **told, **given, **of_agent}, as_json)
         return
-    for option, value in (("--model", model), ("--benchmark", benchmark), ("--budget", budget)):
+    for option, value in (("--model", model), ("--benchmark", benchmark or scorer), ("--budget", budget)):
         if not value:
             raise InputError(f"{option} is missing; see `posttrain search --help`, or go on with --resume DIR")
-    assert model is not None and benchmark is not None and budget is not None
+    assert model is not None and budget is not None
+    given |= own.mixed(data)
+    if scorer is not None:
+        if given.pop("judge", None):
+            raise InputError("--judge with --scorer: the program scores by itself: omit one of them")
+        scored = own.scored(model, benchmark, protocol or "own", scorer, metric, limit, scorer_time, budget)
+        _run_all([_asked(model, budget=budget, **scored, **given)], out, as_json)
+        return
+    own.refuse_alone(metric, limit, scorer_time)
+    assert benchmark is not None
     names, paid = options.benchmarks(benchmark, model, protocol or "own"), given.pop("judge", None)
     judges = options.judges(names, paid)
     cells = [_asked(model, each, budget, judge=judges[each], **given) for each in names]
@@ -144,9 +168,9 @@ def search(
 
 def open_run(
     model: options.Model,
-    benchmark: Annotated[str, typer.Option(metavar="B", help="See `posttrain list benchmarks`.")],
     budget: options.BudgetText,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New or empty.")],
+    benchmark: Annotated[str | None, typer.Option(metavar="B", help="See `posttrain list benchmarks`.")] = None,
     instruct: options.Instruct = None,
     family: options.Family = "auto",
     trials: options.Trials = None,
@@ -158,6 +182,11 @@ def open_run(
     seed: options.Seed = 0,
     lab_seed: options.LabSeed = 0,
     anchors: options.Anchors = "measured",
+    scorer: own.Scorer = None,
+    metric: own.Metric = None,
+    limit: own.Limit = None,
+    scorer_time: own.ScorerTime = None,
+    data: own.Data = None,
     as_json: options.Json = False,
 ) -> None:
     """Open a run without an agent, for `step` and `finish`. Its clock runs from here to its finish.
@@ -169,13 +198,18 @@ def open_run(
     from pipeline import asking
     from pipeline.session import Session
 
-    names = options.benchmarks([benchmark], model, protocol)
-    if len(names) != 1:
-        raise InputError(f"--benchmark {benchmark}: a run has one benchmark; open one run for each")
+    if not benchmark and not scorer:
+        raise InputError("--benchmark is missing; see `posttrain open --help`")
+    given = [benchmark] if benchmark else None
+    if scorer:
+        scored = own.scored(model, given, protocol, scorer, metric, limit, scorer_time, budget)
+    else:
+        own.refuse_alone(metric, limit, scorer_time)
+        scored = {"benchmark": own.single(given or [], model, protocol)}
     asked = _asked(
-        model, names[0], budget, trials=trials, agent=None, instruct=instruct, family=family, recipe=recipe,
-        executor=executor, protocol=protocol, judge=options.judge(judge, judge_budget), seed=seed, lab_seed=lab_seed,
-        anchors=anchors,
+        model, budget=budget, **scored, **own.mixed(data), trials=trials, agent=None, instruct=instruct,
+        family=family, recipe=recipe, executor=executor, protocol=protocol,
+        judge=options.judge(judge, judge_budget), seed=seed, lab_seed=lab_seed, anchors=anchors,
     )  # fmt: skip
     asking.check(asked)
     folder, watcher = options.new_folder(out, ""), Watcher()

@@ -64,19 +64,21 @@ def evaluate_all(
         if chosen.get("thinking") and role in folders:  # better refused before anything is loaded
             chat.with_thinking(chat.family_of(folders[role]))
     threads, key = machine.cached().threads, ItemsKey(lab_seed=lab_seed)
-    progress("importing torch and lm-eval")
-    import torch
+    if any(benchmark.program is None for benchmark in shelf):
+        progress("importing torch and lm-eval")
+        import torch
 
-    torch.set_num_threads(threads)
+        torch.set_num_threads(threads)
     found: Found = {}
     for benchmark in shelf:
         items = benchmarks.items(benchmark, split, key, limit)
         for role, folder in folders.items():
-            progress(f"{benchmark.name}: scoring {role} on {len(items)} {split} items")
+            on = "by its program" if benchmark.program else f"on {len(items)} {split} items"
+            progress(f"{benchmark.name}: scoring {role} {on}")
             engine, chosen = engines[role]
             scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine, judge=judge, **chosen)
             found.setdefault(benchmark.name, {})[role] = scored
-        if configured_as is not None:
+        if configured_as is not None and benchmark.program is None:
             progress(f"{benchmark.name}: scoring base as {configured_as.name}'s generation_config says")
             found[benchmark.name][terms.AS_CONFIGURED] = evaluate.evaluate(
                 folders["base"], benchmark, items, split, key=key, engine=engines["base"][0],

@@ -187,7 +187,7 @@ def _score_cell(run: Run, floor: str, hold: bool) -> gain.ScoreCell:
     """A run's scores with their errors; `hold` puts a flagged one at its base."""
     best = "base" if hold and is_flagged(run.story) else "best"
     finals = [final_of(run.story, role) for role in (best, floor, "instruct")]
-    pairs = [(final.score.value, final.score.stderr) for final in finals if final]
+    pairs = [final.score.with_error for final in finals if final]
     return gain.ScoreCell(*run.name, *pairs)
 
 

@@ -30,6 +30,7 @@ from pipeline.reporting.summary import NAMES, final_of
 from pipeline.reporting.teamwork import teamwork_blocks
 from pipeline.request import WHOLE_TEST
 from pipeline.types import Recipe, Stage, Trial
+from pipeline.unpaired import UNKNOWN
 
 ROWS = {"base": "base", "base_few_shot": "base, few-shot", "best": "best", "instruct": "instruct"}
 # What says most about a recipe, in this order; the whole recipe follows in Markdown and HTML.
@@ -82,6 +83,8 @@ def _warning(report: dict[str, Any]) -> str:
         parts.append(report["fraction_why"].capitalize())
     if _is_whole_test(report):
         parts.append(f"Not sealed: {report['terms']['items']}, as the protocol has it")
+    elif not report["sealed"] and _program(report):
+        parts.append(f"Not sealed: {report['terms']['items']}")
     elif not report["sealed"]:
         parts.append("Not sealed: the agent could have reached the final items")
     if report["final_looks"] > 1:
@@ -102,7 +105,8 @@ def _fractions(report: dict[str, Any]) -> Table:
     if report["flagged"]:
         rows.insert(1, ("as measured, before the flag", interval(report["raw_fraction"])))
     found = report["fraction"]
-    note = f"{found['confidence']:.0%} intervals, bootstrap over items" if found else ""
+    how = "by standard errors" if _program(report) else "bootstrap over items"
+    note = f"{found['confidence']:.0%} intervals, {how}" if found else ""
     scores = report["scores"]["best"]
     if found and scores and found["low"] == found["high"] and report["best_trial"] and not report["flagged"]:
         note += f"; no item varied, yet {scores['n']} items can miss {unseen(scores['n']):.1%} of a kind"
@@ -128,11 +132,13 @@ def _scores(story: Story, report: dict[str, Any]) -> Table:
             label = f"best ({report['best_trial'] or ('the base' if story.base_is_the_result else 'not chosen')})"
         label += ", published" if score and score["source"] == "published" else ""
         cells = [number(score[key]) if score else "-" for key in ("value", "stderr", "lenient")]
-        rows.append((label, *cells, stops, str(score["n"]) if score else "-"))
+        rows.append((label, *cells, stops, str(score["n"] or "-") if score else "-"))
     configured, note = _as_configured(report)
     metric = report["metric"] or "score"
     header = ("", "strict", "+-", "lenient", "stops", "items")
     items = "the whole test set, which the search was scored on, too" if _is_whole_test(report) else ""
+    if _program(report):
+        items = f"scored by `{_program(report)}`; {report['terms']['items']}"
     notes = listed([items or "final items, which no agent saw", _decoding(report), note])
     return Table(f"Final scores ({metric})", (*rows, *configured), header, note=notes)
 
@@ -141,11 +147,16 @@ def _is_whole_test(report: dict[str, Any]) -> bool:
     return bool(report.get("terms")) and report["terms"]["items"] == WHOLE_TEST
 
 
+def _program(report: dict[str, Any]) -> str:
+    """The command line that scored, where a program did."""
+    return str((report.get("terms") or {}).get("program") or "")
+
+
 def _decoding(report: dict[str, Any]) -> str:
     """How answers were drawn, where it is not greedily."""
     terms = report.get("terms") or {}
     few_shot = terms.get("few_shot_decoding")
-    told = "" if terms.get("decoding") in (None, "greedy") else f"decoded: {terms['decoding']}"
+    told = "" if terms.get("decoding") in (None, "greedy") or _program(report) else f"decoded: {terms['decoding']}"
     return listed([told, f"few-shot: {few_shot}" if few_shot else ""])
 
 
@@ -181,8 +192,9 @@ def _ruler(report: dict[str, Any]) -> Ruler | None:
     for role, label in ROWS.items():
         score = report["scores"][role]
         if score:
-            low, high = score["value"] - 1.96 * score["stderr"], score["value"] + 1.96 * score["stderr"]
-            marks.append((label, score["value"], low, high))
+            reach = None if score["stderr"] is None else 1.96 * score["stderr"]
+            bounds = (None, None) if reach is None else (score["value"] - reach, score["value"] + reach)
+            marks.append((label, score["value"], *bounds))
     return Ruler(tuple(marks)) if marks else None
 
 
@@ -259,6 +271,8 @@ def _trials(story: Story, report: dict[str, Any]) -> Text:
     floor = report["noise_floor"]
     told = listed([*counted, f"{abandoned} abandoned" if abandoned else ""])
     noise = f"; search scores that differ by less than {floor:.3f} cannot be told apart" if floor is not None else ""
+    if floor is None and _program(report) and report["trials"]["scored"]:
+        noise = f"; which differences of search scores are worth believing is not known: {UNKNOWN}"
     ended = f"; the search ended: {story.ended}" if story.ended else ""
     return Text("Trials", told + noise + ended)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.reporting.story import AS_CONFIGURED, Final, Story
 from pipeline.reporting.strategies import strategies_of
 from pipeline.reporting.teamwork import teamwork
 from pipeline.types import Score
+from pipeline.unpaired import smallest_difference
 
 SCHEMA = 1
 NAMES = {"base": "base", "base_few_shot": "few-shot base", "instruct": "instruct model", "best": "best model"}
@@ -88,6 +90,8 @@ def paired_items(story: Story, roles: tuple[str, ...]) -> dict[str, npt.NDArray[
         return f"not finished, no final score yet of the {', '.join(missing)}"
     items = {role: final.items for role, final in finals.items() if final and final.items is not None}
     for role, final in finals.items():
+        if final and final.items is None and _by_program(story):
+            return "a program tells scores, and no items"
         if final and final.items is None:
             return f"the items of the {NAMES[role]} are not there: {final.problem}"
     ids = sorted(next(iter(items.values())))
@@ -118,7 +122,9 @@ def _unpaired(story: Story, roles: tuple[str, str, str], over: str, why: str) ->
     if any(final is None or (final.problem and "does not fit" in final.problem) for final in finals):
         return gain.Fraction(interval=None, why=why)
     scores = [final.score for final in finals if final]
-    best, base, instruct = [(score.value, score.stderr) for score in scores]
+    best, base, instruct = [score.with_error for score in scores]
+    if any(score.stderr is None for score in scores):
+        return gain.Fraction(interval=None, why=_without_errors(*scores))
     try:
         published.refuse_mixed(scores, told=story.run.get("anchors") == "published")
         result = gain.fraction_of_scores(best, base, instruct, over=over)
@@ -130,15 +136,41 @@ def _unpaired(story: Story, roles: tuple[str, str, str], over: str, why: str) ->
     return result if result.why else gain.Fraction(interval=result.interval, why=note)
 
 
+def _without_errors(best: Score, base: Score, instruct: Score) -> str:
+    """Why scores without standard errors give no fraction, and what they would give."""
+    gap = instruct.value - base.value
+    alone = f"; the scores alone give {(best.value - base.value) / gap:.3f}" if gap > 0 else ""
+    return f"no interval can be told, as the program tells neither standard errors nor how many items it scored{alone}"
+
+
 def _points(story: Story) -> dict[str, float] | None:
-    """best - base in points, paired; 0 for a flagged run; None where items do not pair."""
+    """best - base in points, paired; 0 for a flagged run; None where items do not pair.
+
+    Of a program's shares with standard errors the interval is that of independent scores.
+    """
     if is_flagged(story):
         return {"value": 0.0, "low": 0.0, "high": 0.0}
     found = paired_items(story, ("best", "base"))
     if isinstance(found, str):
-        return None
+        return _unpaired_points(story)
     points = gain.gain_points(found["best"], found["base"])
     return {"value": points.value, "low": points.low, "high": points.high}
+
+
+def _unpaired_points(story: Story) -> dict[str, float] | None:
+    best, base = final_of(story, "best"), final_of(story, "base")
+    if not best or not base or not _by_program(story):
+        return None
+    (high, high_error), (low, low_error) = best.score.with_error, base.score.with_error
+    reach = 100 * gain.normal_reach(high_error, low_error)
+    if not (0.0 <= low <= 1.0 and 0.0 <= high <= 1.0 and math.isfinite(reach)):
+        return None
+    points = 100 * (high - low)
+    return {"value": points, "low": points - reach, "high": points + reach}
+
+
+def _by_program(story: Story) -> bool:
+    return bool((story.run.get("terms") or {}).get("program"))
 
 
 def as_configured(story: Story) -> dict[str, Any]:
@@ -219,7 +251,9 @@ def search_noise(story: Story) -> float | None:
     if not scores:
         return None
     top = max(scores, key=lambda score: score.value)
-    return noise_floor(top.n, top.value)
+    if _by_program(story):
+        return smallest_difference(top)
+    return noise_floor(top.n, top.value) if top.n else None
 
 
 def spend(story: Story) -> dict[str, Any]:
