@@ -46,7 +46,7 @@ def test_of_a_default_recipe_what_no_local_copy_gives_is_left_out(copies):
     put(copies, "gsm8k/train.jsonl")
     assert names(asking.check(GSM8K)) == ["gsm8k_train"]
     assert names(load_recipe("humaneval")) == ["magicoder_oss", "self_oss"]
-    assert names(asking._own_recipe(benchmark("humaneval", "own"))) == ["magicoder_oss"]
+    assert names(asking._own_recipe(benchmark("humaneval", "own"), None)) == ["magicoder_oss"]
 
 
 def test_a_recipe_of_the_user_s_own_is_taken_as_it_is(copies):
