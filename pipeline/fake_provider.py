@@ -130,7 +130,7 @@ def _no_forms(provider: FakeProvider, question: str, body: JSON) -> Reply:
 def _no_system(provider: FakeProvider, question: str, body: JSON) -> Reply:
     if body["messages"][0]["role"] == "system":
         return Reply("System role not supported", 400)
-    return Reply(proposal(question[question.find("\n\n{") :]))
+    return Reply(proposal(question[question.rfind("\n\n{") :]))
 
 
 def _breaks_on_forms(provider: FakeProvider, question: str, body: JSON) -> Reply:

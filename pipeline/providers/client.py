@@ -134,25 +134,25 @@ class OpenAIClient:
         )
         if address.effort:
             self.settings["reasoning_effort"] = address.effort
-        self.manners: tuple[Manner, ...] = (
-            OWN_MANNERS if own else MANNERS
-        )  # the first of them is used, those that failed are dropped
+        # the first of them is used, those that failed are dropped
+        self.manners: tuple[Manner, ...] = OWN_MANNERS if own else MANNERS
 
     def ask(self, system: str, turns: Sequence[str], form: Form | None = None, seconds: float | None = None) -> Reply:
         """See `Client.ask`. A server that refuses a form, or a system's turn, is asked without, then and later."""
         until = time.monotonic() + (seconds or TIMEOUT_SECONDS)
-        for number, manner in enumerate(self.manners):
+        manners = self.manners if form is not None else (Manner(False, self.manners[0].system),)
+        for number, manner in enumerate(manners):
             try:
                 reply = self._asked(system, turns, form if manner.form else None, manner.system, until)
             except _Refused as refused:
-                if refused.status not in MAY_BE_THE_MANNER or number + 1 == len(self.manners):
+                if refused.status not in MAY_BE_THE_MANNER or number + 1 == len(manners):
                     raise InputError(str(refused)) from None
             except Busy as busy:
                 if busy.status == 500 and self.address.base_url and form is not None:
                     self.manners = tuple(each for each in self.manners if not each.form)  # it may break on them
                 raise
             else:
-                self.manners = self.manners[number:]
+                self.manners = self.manners[number:]  # number 0 where no form was asked for
                 return reply
         raise AssertionError("the last manner returns or raises")
 

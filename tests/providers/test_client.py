@@ -13,7 +13,6 @@ from pipeline.providers import client
 from pipeline.providers.client import Busy, Form, open_client
 from pipeline.providers.names import PROPOSER, parse
 
-LATER = formatdate(time.time() + 600)
 FORM = Form("answer", {"type": "object"})
 
 
@@ -58,10 +57,19 @@ def test_only_what_may_have_reached_the_model_may_be_billed():
 
 @pytest.mark.parametrize(
     ("told", "low", "high"),
-    [("7", 7, 7), ("-3", 0, 0), ("soon", None, None), ("1e99", 86_400, 86_400), (LATER, 500, 601)],
+    [
+        ("7", 7, 7),
+        ("-3", 0, 0),
+        ("soon", None, None),
+        ("1e99", 86_400, 86_400),
+        ("in 600 s, a date", 500, 600),
+    ],
 )
 def test_a_server_says_in_seconds_or_by_a_date_how_long_to_wait(monkeypatch, told, low, high):
-    monkeypatch.setitem(PLAYS, "busy", lambda *_: Reply("busy", 429, {"Retry-After": told}))
+    def busy(*_):
+        return Reply("busy", 429, {"Retry-After": formatdate(time.time() + 600) if told.endswith("date") else told})
+
+    monkeypatch.setitem(PLAYS, "busy", busy)
     with FakeProvider("busy") as provider, pytest.raises(Busy) as caught:
         ask(provider)
     wait = caught.value.wait_seconds
