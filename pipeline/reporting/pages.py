@@ -25,7 +25,7 @@ from pipeline.reporting.blocks import (
 )
 from pipeline.reporting.story import Story, improvements
 from pipeline.reporting.summary import NAMES, final_of
-from pipeline.request import WHOLE_TEST
+from pipeline.request import UNVERIFIED, WHOLE_TEST
 from pipeline.types import Recipe, Stage, Trial
 
 ROWS = {"base": "base", "base_few_shot": "base, few-shot", "best": "best", "instruct": "instruct"}
@@ -73,6 +73,8 @@ def _warning(report: dict[str, Any]) -> str:
         parts.append(f"No fraction: {report['fraction_why']}")
     elif report["fraction_why"] and not report["flagged"]:
         parts.append(report["fraction_why"].capitalize())
+    if UNVERIFIED in report.get("best_labels", ()):
+        parts.append(f"Unverified: the best model ({report['best_trial']}) was made outside the run")
     if _is_whole_test(report):
         parts.append(f"Not sealed: {report['terms']['items']}, as the protocol has it")
     elif not report["sealed"]:
@@ -198,6 +200,10 @@ def _best_recipe(story: Story) -> list[Block]:
     why = str(choice.get("why") or "")
     if choice.get("unresolved") and "unresolved" not in why:
         why += " (unresolved)"
+    if best is not None and best.kind == "submission":
+        remarks = listed(best.outcome.remarks) if best.outcome else ""
+        told = (("submitted", remarks), ("why", best.proposal.rationale), ("chosen as", why))
+        return [Table(f"Best model ({best.id})", tuple(row for row in told if row[1]), figures=False)]
     if best is None or best.recipe is None:
         return [Text("Choice", why)] if why else []
     rows = [row for number, stage in enumerate(best.recipe.stages, 1) for row in _stage_rows(stage, number, best)]
@@ -252,7 +258,7 @@ def _trial_list(story: Story) -> Table | None:
         outcome = trial.outcome
         remark = listed([*(outcome.remarks if outcome else ()), _failure(trial)])
         score = number(trial.score.value if trial.score else None)
-        share = f"{outcome.fidelity:.0%}" if outcome else "-"
+        share = f"{outcome.fidelity:.0%}" if outcome and trial.kind == "recipe" else "-"
         rows.append((trial.id, trial.state, score, share, seconds(at.get(trial.id)), trial.proposal.author, remark))
     if not rows:
         return None
