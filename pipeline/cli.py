@@ -41,6 +41,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "step": run.step,
     "submit": doors.submit,
     "remaining": doors.remaining,
+    "mcp": doors.mcp,
     "finish": run.finish,
     "evaluate": evaluate,
     "compare": compare,

@@ -6,7 +6,7 @@ from pipeline.paths import PACKAGE
 
 PLUGINS = ("agents", "trainers", "engines", "scorers", "guards", "families")
 LAYERS = [
-    ("cli", "commands"),
+    ("cli", "commands", "mcp"),
     ("reproduce", "rerun", "asking", "bench"),
     (
         "search",

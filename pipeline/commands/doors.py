@@ -47,6 +47,36 @@ def submit(
         print(summary(trial))
 
 
+def mcp(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a new one for the tool `open`.")],
+    http: Annotated[bool, typer.Option("--http", help="Serve on 127.0.0.1 instead of stdin and stdout.")] = False,
+    port: Annotated[int, typer.Option(metavar="N", min=1, max=65535, help="With --http.")] = 8765,
+    executor: Annotated[
+        str, typer.Option(metavar="E", help="Where trials run, for a run that `open` makes.")
+    ] = "local",
+) -> None:
+    """Serve a run's doors as MCP tools, for Claude Code, Codex CLI, Gemini CLI and other clients.
+
+    \b
+    Examples:
+      claude mcp add posttrain -- posttrain mcp runs/mine
+      posttrain mcp runs/mine --http --port 8765
+    """
+    from pipeline import mcp as server
+
+    server.require()
+    if folder.exists() and not (folder / "run.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: neither a run folder nor an empty one; name one of these, or a new one")
+    options.plugin("executors", executor, "--executor")
+    say = console.Progress().say
+    if not http:
+        say(f"posttrain mcp: serving {folder} on stdin and stdout")
+        server.serve_stdio(folder, executor)
+        return
+    with console.stdout_kept_clean():
+        server.serve_http(folder, port, say, executor)
+
+
 def remaining(folder: options.RunFolder, as_json: options.Json = False) -> None:
     """Tell what is left of a run's budget: time, trials, dollars.
 

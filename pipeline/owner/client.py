@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +32,7 @@ class Client:
         self.folder, self.address, self.token = folder, address, token
         self.on_event: Callable[[News], None] = lambda news: None
         self._started: list[str] = []  # and not brought by `wait` yet
+        self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     @classmethod
     def find(cls, folder: str | Path) -> Self | None:
@@ -139,11 +142,29 @@ class Client:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(CONNECT_SECONDS)
-            connection.connect(self.address)
+            self._knock(connection)
+            self._connections.add(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _knock(self, connection: socket.socket) -> None:
+        """Connect; where many do at once the system may refuse for the moment (EAGAIN)."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while True:
+            try:
+                return connection.connect(self.address)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.02)
+
+    def hang_up(self) -> None:
+        """End all calls under way, which raise Gone. For any other thread."""
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _hear(self, told: Any) -> None:
         if not isinstance(told, dict):

@@ -46,7 +46,7 @@ class Listener:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.bind(self.address)
-            self._socket.listen(MOST_CONNECTIONS)
+            self._socket.listen(2 * MOST_CONNECTIONS)
             told = {"v": wire.VERSION, "pid": os.getpid(), "address": self.address, "token": self.token}
             write_json(self.file, told, mode=0o600)
         except BaseException:
