@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import TYPE_CHECKING
 
 from pipeline import limits
 from pipeline.admission import admit
 from pipeline.types import Budget, Proposal, Recipe, Record, Trial, Verdict
-from pipeline.view import View
+
+if TYPE_CHECKING:
+    from pipeline.view import View
 
 
 class Appraisal(Record):

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline import catalogue, evaluations, flight, keeping, limits, opening, protocols
 from pipeline.admission import load_guards
+from pipeline.appraisal import Appraisal, appraise
 from pipeline.clock import Clock, wall
 from pipeline.errors import InputError, unknown
 from pipeline.judging import dollars_left
@@ -19,7 +20,7 @@ from pipeline.ledger import Ledger, pending
 from pipeline.lock import is_owned, last_beat
 from pipeline.recipe import search_space
 from pipeline.request import read_run
-from pipeline.types import Brief, Budget, Trial
+from pipeline.types import Brief, Budget, Proposal, Trial
 
 FREE = ("rejected", "abandoned")  # trials in these states did not spend one of the budget's trials
 
@@ -119,6 +120,10 @@ class View:
     def progress(self, trial_id: str) -> dict[str, Any] | None:
         """The latest progress line of a trial; None before its first."""
         return flight.latest_progress(self.folder / "trials" / trial_id)
+
+    def propose(self, proposal: Proposal) -> Appraisal:
+        """Whether a proposal would be admitted, and what it would cost. Nothing is run."""
+        return appraise(self, proposal)
 
     def items(self, trial_id: str) -> dict[str, float]:
         """A trial's search scores by item. Raises InputError if it has none."""

@@ -62,7 +62,7 @@ def mcp(
       claude mcp add posttrain -- posttrain mcp runs/mine
       posttrain mcp runs/mine --http --port 8765
     """
-    from pipeline import mcp as server
+    from pipeline.mcp import serving as server
 
     server.require()
     if folder.exists() and not (folder / "run.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from pipeline.appraisal import appraise
 from pipeline.errors import InputError
 from pipeline.noise import CONFIDENCE, noise_floor, paired_test
 from pipeline.reporting.pages import run_page
@@ -106,7 +105,7 @@ READ: dict[str, Callable[..., Any]] = {
     "trial": lambda view, trial: view.trial(_text(trial, "trial")),
     "progress": lambda view, trial: view.progress(view.trial(_text(trial, "trial")).id),
     "compare": lambda view, a, b: compare(view, _text(a, "a"), _text(b, "b")),
-    "propose": lambda view, proposal: appraise(view, proposal_of(proposal)),
+    "propose": lambda view, proposal: view.propose(proposal_of(proposal)),
     "report": report_of,
     "report_text": report_text,
     "is_finished": lambda view: is_finished(view.folder),

@@ -22,7 +22,7 @@ from tests.owner.visitors import served, visitor
 from tests.runs import GOOD, RATE, WEAK, Bench
 
 bench = runs.bench  # the fixture
-DOORS = ("brief", "history", "trial", "budget", "remaining", "has_room", "progress")
+DOORS = ("brief", "history", "trial", "budget", "remaining", "has_room", "progress", "propose")
 DOORS += ("start", "wait", "step", "submit", "cancel", "finish")
 
 
