@@ -12,7 +12,6 @@ import json
 import math
 import os
 import shutil
-import struct
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -85,16 +84,17 @@ class ScriptedAgent:
 
 
 def fake_model(folder: Path, score: float) -> Path:
-    """A model folder whose every evaluation gives `score`, which is also its one weight."""
+    """A model folder whose every evaluation gives `score`, which is all that its weights hold."""
     write_json(folder / MARK, {"score": score})
     (folder / "model.safetensors").write_bytes(_weights(score))
     return folder
 
 
 def _weights(score: float) -> bytes:
-    """A safetensors file of one number."""
-    header = json.dumps({"w": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}).encode()
-    return struct.pack("<Q", len(header)) + header + struct.pack("<d", score)
+    """A safetensors file of one tensor, the score's digits, so that it is text as well."""
+    digits = f"{score!r:24}".encode()
+    header = json.dumps({"w": {"dtype": "U8", "shape": [len(digits)], "data_offsets": [0, len(digits)]}}).encode()
+    return len(header).to_bytes(8, "little") + header + digits
 
 
 def fake_request(place: Path, **changes: Any) -> RunRequest:

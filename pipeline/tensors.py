@@ -20,6 +20,7 @@ WEIGHTS = "*.safetensors"
 MOST_HEADER_BYTES = 100_000_000  # the format's own limit
 CHUNK = 2**22  # numbers compared at a time
 _TYPES: Mapping[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+_WHOLE: Mapping[str, Any] = {"I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8}
 
 
 class Tensor(NamedTuple):
@@ -84,8 +85,8 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 
 def _numbers(tensor: Tensor, start: int) -> npt.NDArray[Any] | None:
-    """Numbers from `start` on as the wider of float32 and their own type; None for types that are not compared."""
-    kind = _TYPES.get(tensor.dtype)
+    """Numbers from `start` on, as float32 or wider where they are not whole; None for types that are not compared."""
+    kind = _TYPES.get(tensor.dtype) or _WHOLE.get(tensor.dtype)
     if kind is None:
         return None
     count, width = min(CHUNK, tensor.size - start), np.dtype(kind).itemsize
@@ -97,4 +98,4 @@ def _numbers(tensor: Tensor, start: int) -> npt.NDArray[Any] | None:
     found = np.frombuffer(data, dtype=np.dtype(kind).newbyteorder("<"))
     if tensor.dtype == "BF16":  # the upper half of a float32
         return (found.astype(np.uint32) << 16).view(np.float32)
-    return found if tensor.dtype == "F64" else found.astype(np.float32)
+    return found.astype(np.float32) if tensor.dtype in ("F32", "F16") else found

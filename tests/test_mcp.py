@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -212,3 +213,65 @@ def test_without_the_sdk_the_error_says_what_to_install(command, place: Path, mo
     monkeypatch.setitem(sys.modules, "mcp", None)
     code, out, err = command("mcp", "mine")
     assert (code, out) == (2, "") and "pip install 'posttrain[mcp]'" in err
+
+
+def test_the_configuration_names_a_command_that_serves(command, place: Path) -> None:
+    code, out, _ = command("mcp", "mine", "--json")
+    told = json.loads(out)["mcpServers"]["posttrain"]
+    assert code == 0 and told["args"][-1] == str(place / "mine")
+    done = subprocess.run([told["command"], *told["args"]], input=b"", capture_output=True, timeout=240, cwd=place)
+    assert done.returncode == 0 and done.stdout == b""
+
+
+def test_over_http_the_same_tools_answer_and_a_taken_port_is_told(command, place: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        taken.listen()
+        code, out, err = command("mcp", "mine", "--http", "--port", port)
+        assert (code, out) == (2, "") and f"--port {port}" in err
+    server = subprocess.Popen(
+        [sys.executable, *arguments(), "--http", "--port", str(port)], stderr=subprocess.PIPE, text=True, cwd=place
+    )
+    try:
+        assert server.stderr is not None
+        assert f"http://127.0.0.1:{port}/mcp" in server.stderr.readline()
+        anyio.run(over_http, port)
+    finally:
+        server.terminate()
+        server.wait(60)
+    assert not (place / "mine" / "socket.json").exists()
+
+
+async def over_http(port: int) -> None:
+    with anyio.fail_after(120):
+        while True:
+            try:
+                await (await anyio.connect_tcp("127.0.0.1", port)).aclose()
+                break
+            except OSError:
+                await anyio.sleep(0.1)
+    async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
+        await opened(client)
+        assert (await call(client, "remaining"))["seconds"] > 0
+
+
+def test_with_a_token_http_answers_nobody_else() -> None:
+    from pipeline.mcp.serving import _guarded
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+
+    async def status(*headers: tuple[bytes, bytes]) -> int:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await _guarded(app, "secret")({"type": "http", "headers": headers}, None, send)
+        return int(sent[0]["status"])
+
+    assert anyio.run(status) == 401
+    assert anyio.run(status, (b"authorization", b"Bearer wrong")) == 401
+    assert anyio.run(status, (b"authorization", b"Bearer secret")) == 200

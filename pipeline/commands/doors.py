@@ -54,13 +54,15 @@ def mcp(
     executor: Annotated[
         str, typer.Option(metavar="E", help="Where trials run, for a run that `open` makes.")
     ] = "local",
+    as_json: Annotated[bool, typer.Option("--json", help="Only print a client's configuration, as JSON.")] = False,
 ) -> None:
     """Serve a run's doors as MCP tools, for Claude Code, Codex CLI, Gemini CLI and other clients.
 
     \b
     Examples:
-      claude mcp add posttrain -- posttrain mcp runs/mine
+      posttrain mcp runs/mine
       posttrain mcp runs/mine --http --port 8765
+      posttrain mcp runs/mine --json
     """
     from pipeline.mcp import serving as server
 
@@ -68,6 +70,9 @@ def mcp(
     if folder.exists() and not (folder / "run.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: neither a run folder nor an empty one; name one of these, or a new one")
     options.plugin("executors", executor, "--executor")
+    if as_json:
+        console.document(server.configuration(folder, port if http else None))
+        return
     say = console.Progress().say
     if not http:
         say(f"posttrain mcp: serving {folder} on stdin and stdout")

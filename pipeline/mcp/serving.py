@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,14 @@ def require() -> None:
         if (error.name or "").split(".")[0] == "pipeline":
             raise
         raise InputError(MISSING) from None
+
+
+def configuration(folder: Path, port: int | None = None) -> dict[str, Any]:
+    """What a client's configuration file says of this server: a command to start, or with `port` the address of one."""
+    if port is not None:
+        return {"mcpServers": {"posttrain": {"type": "http", "url": f"http://{LOOPBACK}:{port}/mcp"}}}
+    command = {"command": sys.executable, "args": ["-m", "pipeline.cli", "mcp", str(folder.absolute())]}
+    return {"mcpServers": {"posttrain": command}}
 
 
 def serve_stdio(folder: Path, executor: str = "local") -> None:
