@@ -284,3 +284,40 @@ def test_where_it_came_from_is_in_the_ledger(bench: Bench) -> None:
     session.submit(made(bench.place))
     events = Ledger(bench.folder / "ledger.jsonl").events()
     assert [event["source"] for event in events if event.get("source")] == [str(bench.place / "made")]
+
+
+# ---------------------------------------------------------------- with a real model
+
+
+@pytest.mark.parametrize("kind", ["whole", "adapter"])
+def test_a_real_checkpoint_is_loaded_and_scored_by_the_same_evaluation_as_a_trial(tmp_path: Path, kind: str) -> None:
+    from pipeline import submission
+    from pipeline.jobs import SubmissionJob
+    from tests import tiny_models
+
+    base, source = tiny_models.untrained("qwen3"), tmp_path / "made"
+    if kind == "whole":
+        shutil.copytree(tiny_models.taught("qwen3"), source)
+        (source / "tokenizer.json").unlink()  # as `save_pretrained` of the model alone leaves it
+    else:
+        adapter_on(base, source)
+    job = SubmissionJob(
+        trial="s001", source=str(source), model_path=str(base), references={"base": str(base)},
+        benchmark="tiny_gsm8k", search_limit=4, guards=("identity",),
+    )  # fmt: skip
+    write_json(tmp_path / "s001" / "job.json", job)
+    submission.main(tmp_path / "s001")
+    outcome = read_json(tmp_path / "s001" / "outcome.json")
+    assert outcome["error"] is None and outcome["scores"][0]["n"] == 4
+    assert outcome["labels"][0] == "unverified" and outcome["verdicts"][0]["ok"]
+    assert len((tmp_path / "s001" / "items.jsonl").read_text().splitlines()) == 4
+
+
+def adapter_on(base: Path, folder: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=2, target_modules=["q_proj"]))
+    adapted.save_pretrained(folder)
