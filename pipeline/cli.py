@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from pipeline import console, libraries
-from pipeline.commands import bench, lab, run
+from pipeline.commands import bench, doors, lab, run
 from pipeline.commands.anchors import anchors
 from pipeline.commands.compare import compare
 from pipeline.commands.doctor import doctor
@@ -40,6 +40,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "search": run.search,
     "open": run.open_run,
     "step": run.step,
+    "submit": doors.submit,
+    "remaining": doors.remaining,
+    "mcp": doors.mcp,
     "finish": run.finish,
     "evaluate": evaluate,
     "compare": compare,

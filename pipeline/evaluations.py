@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Role = Literal["search", "final"]
 EVALUATE_CALL = "pipeline.evaluate.main"
+TICK_SECONDS = 0.5  # how often a waiting session looks at its clock, its clients and its trials' progress
 
 
 class Model(NamedTuple):
@@ -171,17 +172,32 @@ def _model_name(session: Session, anchor: str) -> str:
 
 
 def run_jobs(session: Session, jobs: Sequence[Job]) -> Iterator[tuple[str, Finished]]:
-    """Run jobs in all slots; yields folder name and end of each."""
+    """Run jobs in all slots; yields folder name and end of each. Clients are heard meanwhile; nothing is started."""
     waiting, running = deque(jobs), 0
     while waiting or running:
         while waiting and running < session.request.slots:
             session.executor.start(waiting.popleft())
             running += 1
-        ended = session.executor.wait()
-        if ended is None:
-            raise PosttrainError("the executor lost a job: start the command again with --resume")
+        ended = _next_end(session)
         running -= 1
         yield Path(ended.job).name, ended
+
+
+def _next_end(session: Session) -> Finished:
+    before, session.is_scoring = session.is_scoring, True
+    try:
+        while True:
+            session.attend_to_clients()
+            began = session.clock.now()
+            ended = session.executor.wait(TICK_SECONDS)
+            if ended is None and session.clock.now() - began < TICK_SECONDS / 2:  # that was no waiting: nothing runs?
+                ended = session.executor.wait()
+                if ended is None:
+                    raise PosttrainError("the executor lost a job: start the command again with --resume")
+            if ended is not None:
+                return ended
+    finally:
+        session.is_scoring = before
 
 
 def _job(session: Session, name: str, model: Model, folder: Path, role: Role, key: ItemsKey) -> Job:

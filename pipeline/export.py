@@ -58,7 +58,10 @@ def model_card(request: RunRequest, benchmark: Benchmark, choice: Choice, trial:
         if which in NAMES
     ]
     recipe = f"```yaml\n{dump_recipe(trial.recipe)}```" if trial and trial.recipe else "None: this is the base itself."
-    if trial and trial.outcome:
+    if trial and trial.kind == "submission":
+        labels = "; ".join(trial.outcome.remarks) if trial.outcome else ""
+        recipe = f"Not known: a checkpoint that was submitted (trial {trial.id}; {labels})."
+    elif trial and trial.outcome:
         recipe += f"\n\nTrained on {trial.outcome.tokens} tokens (trial {trial.id})."
     items = f"{scores['best'].n} items" if scores["best"].n else "items not told"
     return CARD.format(

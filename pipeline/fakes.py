@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pipeline import plugins, programs
+from pipeline import submission as submissions
 from pipeline.contracts import Executor
 from pipeline.errors import ProgramError
-from pipeline.evaluate import Evaluated
-from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob, TrialJob
-from pipeline.paths import digest, read_json, write_json, write_jsonl
+from pipeline.evaluate import Evaluated, Evaluation
+from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob, SubmissionJob, TrialJob
+from pipeline.paths import digest, read_json, read_jsonl, write_json, write_jsonl
 from pipeline.request import RunRequest
 from pipeline.training import CHECKPOINT, MODEL, PROGRESS
 from pipeline.types import (
@@ -85,10 +86,17 @@ class ScriptedAgent:
 
 
 def fake_model(folder: Path, score: float) -> Path:
-    """A model folder whose every evaluation gives `score`; its weights file is empty."""
+    """A model folder whose every evaluation gives `score`, which is all that its weights hold."""
     write_json(folder / MARK, {"score": score})
-    (folder / "model.safetensors").touch()
+    (folder / "model.safetensors").write_bytes(_weights(score))
     return folder
+
+
+def _weights(score: float) -> bytes:
+    """A safetensors file of one tensor, the score's digits, so that it is text as well."""
+    digits = f"{score!r:24}".encode()
+    header = json.dumps({"w": {"dtype": "U8", "shape": [len(digits)], "data_offsets": [0, len(digits)]}}).encode()
+    return len(header).to_bytes(8, "little") + header + digits
 
 
 def fake_request(place: Path, **changes: Any) -> RunRequest:
@@ -141,6 +149,19 @@ def export(folder: Path) -> None:
     """In place of `pipeline.export.main`: the model's folder, copied."""
     job = read_json(folder / JOB)
     shutil.copytree(job["model_path"], job["target"])
+
+
+def submission(folder: Path) -> None:
+    """In place of `pipeline.submission.main`: the same, but for the evaluation."""
+    submissions.score(folder, _fake_evaluation)
+    found = read_json(folder / OUTCOME)  # it took no time here
+    write_json(folder / OUTCOME, found | {"cost": found["cost"] | {"seconds": found["cost"]["eval_seconds"]}})
+
+
+def _fake_evaluation(job: SubmissionJob, model: Path) -> Evaluation:
+    items, known = model.parent / ITEMS, read_json(model / MARK)["score"]
+    score = _score_items(items, known, "search", job.key, job.search_limit)
+    return Evaluation(score, read_jsonl(items), 0.2 * train_seconds())
 
 
 def quality(recipe: Recipe, fidelity: float) -> float:
@@ -242,6 +263,7 @@ INSTEAD = {
     "pipeline.trial.main": "trial",
     "pipeline.evaluate.main": "evaluate",
     "pipeline.export.main": "export",
+    "pipeline.submission.main": "submission",
 }
 
 

@@ -8,13 +8,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import decoding, export, published, report, totals, unpaired
+from pipeline import decoding, export, flight, published, report, unpaired
 from pipeline.errors import InputError, PosttrainError
 from pipeline.evaluations import Model, anchors, measure_anchors, run_jobs, score_models, take_kept
 from pipeline.keeping import stops
 from pipeline.noise import Candidate, Choice, choose
 from pipeline.opening import SEALED, sealed_key
-from pipeline.paths import read_jsonl, write_atomic, write_json
+from pipeline.paths import write_atomic, write_json
 from pipeline.training import MODEL
 from pipeline.types import Cost, Job, Score, Trial, Verdict
 
@@ -57,7 +57,7 @@ def choose_best(session: Session) -> Choice:
     scored = [trial for trial in session.history() if trial.state == "scored" and trial.kind != "anchor"]
     if session.benchmark.program is not None:
         return _choose_by_scores(session, scored)
-    base = search_items(session.folder, "base")
+    base = flight.search_items(session.folder, "base")
     choice = choose(_candidates(session, scored), base)
     if choice.trial is None or _weights(session, choice.trial).exists():
         return choice
@@ -74,20 +74,13 @@ def _choose_by_scores(session: Session, scored: Iterable[Trial]) -> Choice:
 
 def _candidates(session: Session, trials: Iterable[Trial]) -> list[Candidate]:
     return [
-        Candidate(id=trial.id, items=search_items(session.folder, trial.id), stops=stops(trial)) for trial in trials
+        Candidate(id=trial.id, items=flight.search_items(session.folder, trial.id), stops=stops(trial))
+        for trial in trials
     ]
 
 
 def _weights(session: Session, trial_id: str) -> Path:
     return session.folder / "trials" / trial_id / MODEL
-
-
-def search_items(run: Path, trial_id: str) -> dict[str, float]:
-    """A trial's search scores by item (`totals.shares`); empty if they cannot be read."""
-    try:
-        return totals.by_item(read_jsonl(run / "trials" / trial_id / "items.jsonl"))
-    except (OSError, InputError, KeyError, TypeError, ValueError):
-        return {}
 
 
 # ---------------------------------------------------------------- the final split

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from pipeline import totals
 from pipeline.errors import InputError
-from pipeline.jobs import JOB, OUTCOME, TrialJob
+from pipeline.jobs import ITEMS, JOB, OUTCOME, SubmissionJob, TrialJob
 from pipeline.judging import judge_for
-from pipeline.paths import read_json, write_json
+from pipeline.paths import read_json, read_jsonl, write_json
 from pipeline.training import CHECKPOINT, PROGRESS
 from pipeline.types import Cost, Finished, Job, Outcome, Trial, TrialState
 
 if TYPE_CHECKING:
     from pipeline.session import Session
 
-TRIAL_CALL = "pipeline.trial.main"
+TRIAL_CALL, SUBMISSION_CALL = "pipeline.trial.main", "pipeline.submission.main"
 TAIL_BYTES = 4096  # read from the end of a file for its last line
 
 
@@ -60,9 +61,31 @@ def prepare(session: Session, trial: Trial, started_at: float, train_seconds: fl
     return Flight(trial, folder, started_at)
 
 
+def prepare_submission(session: Session, trial: Trial, source: Path, started_at: float) -> Flight:
+    """Write the job.json of a submission; it names the instruct model, so it is the owner's only."""
+    request, folder = session.request, session.folder / "trials" / trial.id
+    references = {"base": request.model_path, "instruct": request.instruct_path}
+    job = SubmissionJob(
+        trial=trial.id,
+        source=str(source.absolute()),
+        model_path=request.model_path,
+        references={role: path for role, path in references.items() if path},
+        benchmark=request.benchmark,
+        protocol=request.protocol,
+        key=request.key,
+        search_limit=request.search_limit,
+        judge=judge_for(request.judge, session.folder, "search"),
+        guards=tuple(name for name, guard in session.guards.items() if hasattr(guard, "on_submission")),
+    )
+    folder.mkdir(parents=True)
+    write_json(folder / JOB, job, mode=0o600)
+    return Flight(trial, folder, started_at)
+
+
 def job_of(flight: Flight, threads: int) -> Job:
     """The executor's job for a flight."""
-    return Job(id=flight.trial.id, call=TRIAL_CALL, folder=str(flight.folder.absolute()), threads=threads)
+    call = SUBMISSION_CALL if flight.trial.kind == "submission" else TRIAL_CALL
+    return Job(id=flight.trial.id, call=call, folder=str(flight.folder.absolute()), threads=threads)
 
 
 def outcome_of(flight: Flight, ended: Finished, now: float) -> Outcome:
@@ -93,6 +116,14 @@ def state_of(outcome: Outcome) -> TrialState:
     return "rejected" if any(not verdict.ok for verdict in outcome.verdicts) else "failed"
 
 
+def search_items(run: Path, trial_id: str) -> dict[str, float]:
+    """A trial's search scores by item (`totals.shares`); empty if they cannot be read."""
+    try:
+        return totals.by_item(read_jsonl(run / "trials" / trial_id / ITEMS))
+    except (OSError, InputError, KeyError, TypeError, ValueError):
+        return {}
+
+
 def latest_progress(folder: Path) -> dict[str, Any] | None:
     """The last whole line that a trial's trainer wrote on its progress; None before the first."""
     line = last_line(folder / PROGRESS, whole=True)
@@ -118,6 +149,8 @@ def last_line(path: Path, whole: bool = False) -> str:
 def describe(trial: Trial) -> str:
     """A trial that starts, in one line: what it changes, at which fidelity."""
     proposal = trial.proposal
+    if trial.kind == "submission":
+        return f"{trial.id}: a checkpoint made outside"
     names = {path: path.removeprefix("stages.0.").removeprefix("params.") for path in proposal.changes}
     changes = ", ".join(f"{names[path]}={_short(value)}" for path, value in proposal.changes.items())
     how = f"continues {proposal.continues}" if proposal.continues else changes or "the recipe as it is"
@@ -131,7 +164,8 @@ def summary(trial: Trial) -> str:
     if trial.score is None:
         return f"{trial.id} {trial.state}: {outcome.error or 'no score'} ({cost})"
     labels = f" [{'; '.join(outcome.remarks)}]" if outcome.labels else ""
-    return f"{trial.id} scored {trial.score.value:.3f} at fidelity {outcome.fidelity:.2g}{labels} ({cost})"
+    length = "" if trial.kind == "submission" else f" at fidelity {outcome.fidelity:.2g}"
+    return f"{trial.id} scored {trial.score.value:.3f}{length}{labels} ({cost})"
 
 
 def _short(value: Any) -> str:

@@ -33,6 +33,21 @@ class TrialJob(Record):
     judge: Judge | None = None  # of a judged benchmark
 
 
+class SubmissionJob(Record):
+    """Take a checkpoint in and score it on the search split (`pipeline.submission.main`). Answered by an `Outcome`."""
+
+    trial: str
+    source: str  # a folder of the user's, or of an agent's
+    model_path: str  # the run's base
+    references: dict[str, str] = {}  # what it must not be: folders of `base` and `instruct`
+    benchmark: str
+    protocol: str = "own"
+    key: ItemsKey = ItemsKey()
+    search_limit: int | None = None
+    guards: tuple[str, ...] = ()  # asked about the copy
+    judge: Judge | None = None
+
+
 class EvaluateJob(Record):
     """Score a model (`pipeline.evaluate.main`). Answered by an `evaluate.Evaluated`.
 

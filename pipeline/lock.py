@@ -29,7 +29,7 @@ class Lock:
         self.owner_file = folder / OWNER_FILE
         # The operating system's lock: gone with its process, however that ends, and never left behind.
         self._lock = _acquire(folder)
-        self.last_beat = self.owner_file.stat().st_mtime if self.owner_file.exists() else None
+        self.last_beat = last_beat(folder)
         write_json(self.owner_file, {"pid": os.getpid(), "host": socket.gethostname()})
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="beat")
@@ -53,6 +53,23 @@ class Lock:
         while not self._released.wait(BEAT_SECONDS):
             with contextlib.suppress(FileNotFoundError):  # someone deletes the folder under us: not ours to judge
                 os.utime(self.owner_file)
+
+
+def is_owned(folder: Path) -> bool:
+    """Whether a living process, this one included, owns the folder. Changes nothing."""
+    try:
+        refuse_owned(folder)
+    except OwnedError:
+        return True
+    return False
+
+
+def last_beat(folder: Path) -> float | None:
+    """Unix time at which an owner that did not release was last alive, or is; None if the last one released."""
+    try:
+        return (folder / OWNER_FILE).stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def refuse_owned(folder: Path) -> None:

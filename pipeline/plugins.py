@@ -28,7 +28,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "trainers": ("train",),
     "engines": ("open_engine",),
     "scorers": ("score",),
-    "guards": ("on_proposal", "on_source", "on_finish"),
+    "guards": ("on_proposal", "on_source", "on_submission", "on_finish"),
     "executors": ("create",),
     "families": ("FAMILY",),
 }

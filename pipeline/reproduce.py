@@ -9,10 +9,12 @@ from typing import Any
 from pipeline import asking, plugins, report, search
 from pipeline.asking import Asked, Resolve
 from pipeline.errors import InputError
-from pipeline.ledger import Ledger
+from pipeline.owner.client import Client
+from pipeline.owner.entrance import enter
 from pipeline.paths import read_json, write_json
 from pipeline.request import News, RunRequest, read_run
 from pipeline.session import Session
+from pipeline.view import is_finished
 
 MATRIX_FILE = "matrix.json"
 Watch = Callable[[News], None]
@@ -57,31 +59,23 @@ def resume(folder: Path, watch: Watch, extra_seconds: float | None = None) -> di
 
 
 def finish(folder: Path, watch: Watch) -> dict[str, Any]:
-    """End a run now: choose, score on the final split, report. One that has ended already is only read."""
+    """End a run now, by its owner if one lives: choose, score on the final split, report.
+
+    One that has ended already is only read.
+    """
     read_run(folder)
     if is_finished(folder):
         return report.build_report(folder)
-    with Session.resume(folder) as session:
-        session.on_event = watch
-        session.end("its user finished it")
-        return session.finish()
+    with enter(folder, watch) as run:
+        if isinstance(run, Client):
+            return run.finish()
+        run.end("its user finished it")
+        return run.finish()
 
 
 def agent_of(request: RunRequest, session: Session) -> Any:
     """The run's agent, briefed."""
     return plugins.entry("agents", str(request.agent))(session.brief(), request.seed)
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether a run has its report and nothing has happened since the choice that it reports."""
-    if not (folder / "report.json").is_file():
-        return False
-    marks = [event for event in Ledger(folder / "ledger.jsonl").events() if _is_mark(event)]
-    return bool(marks) and marks[-1]["kind"] == "chosen"
-
-
-def _is_mark(event: Any) -> bool:
-    return event["kind"] in ("chosen", "started", "finished") or event.get("note") == "extended"
 
 
 # ---------------------------------------------------------------- a matrix

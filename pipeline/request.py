@@ -19,6 +19,7 @@ from pipeline.types import Benchmark, Budget, ItemsKey, Program, Record, Trial
 from pipeline.types import Recipe as RecipeNoun
 
 RUN_FILE = "run.json"
+UNVERIFIED = "unverified"  # a submission's label: what it was trained from and on is not known
 WHOLE_TEST = "search and final items are both the whole test set"
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "lm_eval", "numpy", "scipy")
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline import finish, flight, models, plugins, programs
+from pipeline import flight, models, plugins, programs
 from pipeline.contracts import Executor
 from pipeline.cores import cores
 from pipeline.errors import InputError, PosttrainError, unknown
 from pipeline.evaluate import Evaluated
 from pipeline.evaluations import EVALUATE_CALL
 from pipeline.jobs import JOB, OUTCOME, EvaluateJob, TrialJob
+from pipeline.judging import judge_for
 from pipeline.ledger import Ledger
 from pipeline.paths import read_json, write_json
 from pipeline.request import RunRequest, read_run
+from pipeline.training import MODEL
 from pipeline.types import Job, Outcome, Score, Trial
 
 A_HAIR_LESS = 1 - 1e-9  # of a fidelity computed from tokens: rounded up, it would ask for one more step
@@ -52,7 +54,7 @@ def rerun(folder: str | Path, trial: Trial, executor: Executor | None = None) ->
     finally:
         executor.close()
     again = _score(place, ended.reason if ended else "the executor lost the job")
-    before, after = finish.search_items(run, trial.id), finish.search_items(run, place.name)
+    before, after = flight.search_items(run, trial.id), flight.search_items(run, place.name)
     changed = sum(before.get(item) != after.get(item) for item in before.keys() | after.keys())
     return {
         "trial": trial.id,
@@ -74,6 +76,8 @@ def _job(run: Path, request: RunRequest, trial: Trial) -> TrialJob | EvaluateJob
     path = run / "trials" / trial.id / JOB
     if not path.is_file():
         raise InputError(f"{path}: missing: a trial can be done again only with its {JOB}; restore it")
+    if trial.kind == "submission":
+        return _of_submission(run, request, trial)
     model = TrialJob if trial.kind == "recipe" else EvaluateJob
     job: TrialJob | EvaluateJob = model.model_validate(read_json(path))
     changes: dict[str, Any] = {}
@@ -87,6 +91,19 @@ def _job(run: Path, request: RunRequest, trial: Trial) -> TrialJob | EvaluateJob
             changes["fidelity"] = trial.outcome.fidelity * A_HAIR_LESS
         changes["tail_limit"] = trial.outcome.tail_steps if trial.outcome else None
     return job.model_copy(update=changes)
+
+
+def _of_submission(run: Path, request: RunRequest, trial: Trial) -> EvaluateJob:
+    """Its copy in the run, scored again: how it was made is not known."""
+    model = run / "trials" / trial.id / MODEL
+    if not model.is_dir():
+        raise InputError(
+            f"{model}: only the best trials' weights are kept, this one's are not: it cannot be done again"
+        )
+    return EvaluateJob(
+        model_path=str(model.absolute()), benchmark=request.benchmark, protocol=request.protocol, key=request.key,
+        limit=request.search_limit, judge=judge_for(request.judge, run, "search"),
+    )  # fmt: skip
 
 
 def _new_place(parent: Path, trial_id: str) -> Path:

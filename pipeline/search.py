@@ -17,7 +17,7 @@ def search(session: Session, agent: Agent, on_event: Callable[[News], None] | No
 
     Interrupted or killed, it goes on where it was: `Session.resume`, the same agent, `search` again.
     """
-    session.on_event = on_event or session.on_event
+    session.on_event, session.ends_on_request = on_event or session.on_event, True
     listen(session, agent)
     session.begin()
     session.end(run(session, agent))
@@ -41,7 +41,7 @@ def run(session: Session, agent: Agent) -> str:
     rejected = 0
     while True:
         has_more = True
-        while has_more and session.has_room():
+        while has_more and session.has_room() and not session.asked_to_end:
             proposal = agent.propose(session.history(), session.remaining())
             has_more = proposal is not None
             if proposal is not None and not session.has_room():  # thinking about it took what was left
@@ -53,5 +53,6 @@ def run(session: Session, agent: Agent) -> str:
                 while session.wait():  # what runs in other slots is worth having
                     pass
                 return f"{rejected} proposals in a row were rejected"
-        if session.wait() is None:  # nothing is running any more
-            return "the agent has nothing more to propose" if not has_more else "the budget is spent"
+        if session.wait() is None:  # nothing is running any more, or a client ends the run
+            spent = "the agent has nothing more to propose" if not has_more else "the budget is spent"
+            return session.asked_to_end or spent

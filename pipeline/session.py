@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline import catalogue, evaluations, finish, flight, keeping, limits, opening, plugins, programs, strategy
-from pipeline.admission import admit, load_guards
+from pipeline import catalogue, checkpoint, evaluations, finish, flight, keeping, limits, opening, plugins, strategy
+from pipeline.admission import admit
 from pipeline.clock import Clock, wall
 from pipeline.contracts import Executor
 from pipeline.cores import cores
 from pipeline.errors import InputError
+from pipeline.evaluations import TICK_SECONDS
 from pipeline.judges.client import check
-from pipeline.judging import dollars_left
-from pipeline.ledger import Ledger, pending
+from pipeline.ledger import pending
 from pipeline.lock import Lock
 from pipeline.machine import known
-from pipeline.recipe import search_space
+from pipeline.owner.answers import Answers
+from pipeline.owner.desk import FINISHING, Desk
+from pipeline.owner.listener import Listener
 from pipeline.request import News, RunRequest, read_run
-from pipeline.types import Brief, Budget, Judge, Outcome, Proposal, Trial
+from pipeline.types import Budget, Judge, Outcome, Proposal, Trial
+from pipeline.view import View
 
-TICK_SECONDS = 0.5  # how often a waiting session looks at its clock and tells of progress
 
-
-class Session:
+class Session(View):
     """The owner of one run folder: it alone starts trials and writes the ledger. For one thread.
 
-    Made by `open` or `resume`; `close` it, or use it in a `with`.
+    Made by `open` or `resume`; `close` it, or use it in a `with`. Other processes reach it through `pipeline.owner`:
+    what they want done is done in this thread, whenever it waits.
     """
 
     def __init__(self, folder: Path, lock: Lock, executor: Executor | None, now: Callable[[], float]) -> None:
-        self.folder, self.lock = folder, lock
-        self.request, self.document = read_run(folder)
+        super().__init__(folder, now)
+        self.lock = lock
         self.on_event: Callable[[News], None] = lambda news: None
-        self.ledger = Ledger(folder / "ledger.jsonl")
         self.ledger.repair()
         self.clock = Clock(self.note, now)
         self.clock.replay(self.ledger.events(), lock.last_beat, counts_on=self.request.agent is None)
-        self.benchmark = programs.benchmark(self.request.benchmark, self.request.protocol, self.request.program)
-        self.guards = load_guards(self.request.guards)
-        self.sources = opening.sources(self.request, self.benchmark)
-        self.space = search_space(self.request.recipe, self.sources)
         self.flights: dict[str, flight.Flight] = {}
         slots, machine = self.request.slots, known()
         self.threads = self.request.threads or max(1, min(cores() // slots, machine.threads if machine else cores()))
         self.executor = executor or plugins.entry("executors", self.request.executor)(slots, self.threads)
+        self.desk = Desk()
+        self.listener: Listener | None = None
+        self.is_scoring = False  # anchors or finals: nothing is started meanwhile
+        self.asked_to_end: str | None = None  # why, where a client asked for it
+        self.ends_on_request = False  # whether whoever drives this session looks at that
+        self._interrupted = threading.Event()
 
     # ------------------------------------------------------------ a run's life
 
@@ -82,10 +87,13 @@ class Session:
     @classmethod
     def _owning(cls, folder: Path, lock: Lock, executor: Executor | None, now: Callable[[], float]) -> Self:
         try:
-            return cls(folder, lock, executor, now)
+            session = cls(folder, lock, executor, now)
         except BaseException:
             lock.release()
             raise
+        with contextlib.suppress(OSError):  # without a socket others are refused, as on another machine
+            session.listener = Listener(folder, Answers(session))
+        return session
 
     def begin(self) -> None:
         """Measure the anchors if they are missing (outside the budget), then let the clock run. Idempotent."""
@@ -94,13 +102,20 @@ class Session:
 
     def end(self, why: str) -> None:
         """The search is over: what is done from here on is outside its budget."""
+        self.asked_to_end, self.desk.refusal = None, FINISHING
         self.clock.stop()
         self.note("search_ended", why=why, at=self.clock.now())
         self.tell("ended", f"search ended: {why}")
 
     def finish(self) -> dict[str, Any]:
         """Choose, score on the final split, write final_model/ and the report, and return it. May be done again."""
-        return finish.finish(self)
+        self.asked_to_end, self.desk.refusal = None, FINISHING
+        try:
+            report = finish.finish(self)
+        finally:
+            self.desk.refusal = ""
+        self.desk.ended(report)
+        return report
 
     def close(self) -> None:
         """End what runs and give the folder up. A second call does nothing."""
@@ -111,6 +126,9 @@ class Session:
             self._abandon(trial, "its owner closed the run")
         if self.request.agent is not None:  # a run driven by steps counts on until it is finished
             self.clock.stop()
+        self.desk.close(f"{self.folder}: its owner has ended: start the command again")
+        if self.listener is not None:
+            self.listener.close()
         self.lock.release()
 
     def __enter__(self) -> Self:
@@ -118,62 +136,6 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    # ------------------------------------------------------------ ask
-
-    def brief(self) -> Brief:
-        """What an agent is told before it proposes."""
-        return Brief(
-            model=self.request.model,
-            benchmark=self.benchmark.name,
-            recipe=self.request.recipe,
-            space=self.space,
-            cards=tuple(catalogue.card(name, self.request.key) for name in self.sources),
-            prior=self.request.prior,
-            slots=self.request.slots,
-            budget=self.budget(),
-            facts=opening.facts(self.request, self.benchmark),
-            options=self.request.agent_options,
-            folder=str(self.folder / opening.AGENT),
-        )
-
-    def history(self) -> tuple[Trial, ...]:
-        """All trials in the order of their start, pending ones too: search scores only."""
-        gone = {event["trial"] for event in self.notes("checkpoint_deleted")}
-        return keeping.without_checkpoints(self.ledger.history(), gone)
-
-    def notes(self, name: str) -> list[dict[str, Any]]:
-        """The ledger's notes of one name."""
-        return [event for event in self.ledger.events() if event["kind"] == "note" and event.get("note") == name]
-
-    def budget(self) -> Budget:
-        """What the run may spend in all, extensions included."""
-        asked, more = self.request.budget, self.notes("extended")
-        seconds = None if asked.seconds is None else asked.seconds + sum(note["seconds"] for note in more)
-        seconds = self._before_deadline(seconds)
-        trials = None if asked.trials is None else asked.trials + sum(note["trials"] for note in more)
-        return Budget(seconds=seconds, trials=trials, dollars=asked.dollars)
-
-    def remaining(self) -> Budget:
-        """What is left to spend. Pending trials count as spent; rejected and abandoned ones do not count."""
-        budget, tried = self.budget(), [trial for trial in self.ledger.history() if trial.kind == "recipe"]
-        counted = sum(trial.state not in ("rejected", "abandoned") for trial in tried)
-        dollars = self._dollars_left(budget, tried)
-        return Budget(
-            seconds=None if budget.seconds is None else max(0.0, budget.seconds - self.clock.used()),
-            trials=None if budget.trials is None else max(0, budget.trials - counted),
-            dollars=dollars,
-        )
-
-    def has_room(self) -> bool:
-        """Whether a trial could be started now: a slot, and budget for it."""
-        left = self.remaining()
-        is_spent = left.trials == 0 or left.dollars == 0.0
-        return len(self.flights) < self.request.slots and not is_spent and self._train_seconds() != 0.0
-
-    def progress(self, trial_id: str) -> dict[str, Any] | None:
-        """The latest progress line of a trial; None before its first."""
-        return flight.latest_progress(self.folder / "trials" / trial_id)
 
     # ------------------------------------------------------------ tell
 
@@ -185,9 +147,7 @@ class Session:
         self.begin()
         proposed_at = self.clock.now()
         if not self.has_room():
-            busy = len(self.flights) >= self.request.slots
-            hint = "all slots are busy: wait for a trial" if busy else "the budget is spent: finish or extend the run"
-            raise InputError(f"{self.folder}: {hint}")
+            raise self._no_room()
         history = self.history()
         recipe, verdicts = admit(proposal, self.request.recipe, self.space, self.guards, history)
         number = 1 + sum(trial.kind == "recipe" for trial in history)
@@ -200,21 +160,48 @@ class Session:
             trial = trial.model_copy(update={"state": "rejected"})
             self.tell("rejected", f"{trial.id} rejected: {verdicts[-1].reason}", trial)
             return trial
-        begun = flight.prepare(self, trial, proposed_at, self._train_seconds())
+        begun = flight.prepare(self, trial, proposed_at, self.train_seconds())
+        self.flights[trial.id] = begun
+        self.executor.start(flight.job_of(begun, self.threads))
+        self.tell("started", flight.describe(trial), trial)
+        return trial
+
+    def start_submission(self, path: str | Path, rationale: str = "", author: str = "") -> Trial:
+        """Have a checkpoint that was made outside (a whole model, or an adapter on the base) copied in and scored.
+
+        It is a trial of kind `submission`, labelled `unverified`. Raises InputError, and records nothing, if the folder
+        can be no checkpoint of the base or nothing is left to spend.
+        """
+        source = Path(path).expanduser()
+        checkpoint.check(source, self.folder, Path(self.request.model_path), self.request.model)
+        self.begin()
+        now, left = self.clock.now(), self.remaining()
+        if len(self.flights) >= self.request.slots or 0 in (left.seconds, left.trials, left.dollars):
+            raise self._no_room()
+        number = 1 + sum(trial.kind == "submission" for trial in self.history())
+        proposal = Proposal(rationale=rationale, author=author or "user")
+        trial = Trial(id=f"s{number:03d}", kind="submission", proposal=proposal)
+        self.ledger.append("started", trial=trial, source=str(source.absolute()), at=now)
+        begun = flight.prepare_submission(self, trial, source, now)
         self.flights[trial.id] = begun
         self.executor.start(flight.job_of(begun, self.threads))
         self.tell("started", flight.describe(trial), trial)
         return trial
 
     def wait(self, timeout: float | None = None) -> Trial | None:
-        """The next trial that ended; None when `timeout` seconds passed or none is running."""
+        """The next trial that ended; None when `timeout` seconds passed, none is running, or a client ends the run."""
         until = None if timeout is None else self.clock.now() + timeout
         while self.flights:
+            self.attend_to_clients()
+            if self.asked_to_end:
+                return None
             left = TICK_SECONDS if until is None else min(TICK_SECONDS, max(0.0, until - self.clock.now()))
             ended = self.executor.wait(left)
             if ended is not None and ended.job in self.flights:
                 landed, now = self.flights.pop(ended.job), self.clock.now()
-                return self._land(landed.trial, flight.outcome_of(landed, ended, now), now - landed.started_at)
+                trial = self._land(landed.trial, flight.outcome_of(landed, ended, now), now - landed.started_at)
+                self.attend_to_clients()  # one that waits for a slot gets it before the next proposal does
+                return trial
             self._cut_overdue()
             for trial_id in self.flights:
                 self.tell("progress", trial_id, self.flights[trial_id].trial, self.progress(trial_id))
@@ -223,11 +210,18 @@ class Session:
         return None
 
     def step(self, proposal: Proposal) -> Trial:
-        """Start a proposal and wait for that trial."""
-        trial = self.start(proposal)
+        """Start a proposal and wait for that trial. It comes back pending only if a client ends the run meanwhile."""
+        return self._followed(self.start(proposal))
+
+    def submit(self, path: str | Path, rationale: str = "", author: str = "") -> Trial:
+        """Score a checkpoint that was made outside, as a trial of its own. See `start_submission`."""
+        return self._followed(self.start_submission(path, rationale, author))
+
+    def _followed(self, trial: Trial) -> Trial:
         while trial.state == "pending":
             ended = self.wait()
-            assert ended is not None, "a started trial always ends"
+            if ended is None:  # a client ends the run
+                return trial
             trial = ended if ended.id == trial.id else trial
         return trial
 
@@ -237,7 +231,39 @@ class Session:
             raise InputError(f"trial {trial_id} is not running: running are {', '.join(self.flights) or 'none'}")
         self.executor.cancel(trial_id)
 
+    # ------------------------------------------------------------ clients
+
+    def attend_to_clients(self, seconds: float = 0.0) -> None:
+        """Do what clients want done, after waiting up to `seconds` for one. Raises KeyboardInterrupt if interrupted."""
+        if self._interrupted.is_set():
+            raise KeyboardInterrupt
+        self.desk.serve(self, seconds)
+
+    def serve(self, until: Callable[[], bool]) -> None:
+        """Do nothing but what clients want, until `until` says so: finishing the run, too, where one asks for it."""
+        self.ends_on_request = True
+        while not until():
+            if self.asked_to_end:
+                self.end(self.asked_to_end)
+                self.finish()
+            elif self.flights:
+                self.wait(TICK_SECONDS)
+            else:
+                self.attend_to_clients(TICK_SECONDS)
+
+    def linger(self) -> None:
+        """Stay until the trials that clients started have ended, and nothing more is wanted."""
+        self.serve(lambda: not self.flights and self.desk.is_empty)
+
+    def interrupt(self) -> None:
+        """Have the session's thread stop at its next tick, by KeyboardInterrupt. For any other thread."""
+        self._interrupted.set()
+
     # ------------------------------------------------------------ inside
+
+    def used(self) -> float:
+        """Seconds that count against the budget, up to now: by the clock that this session turns."""
+        return self.clock.used()
 
     def note(self, name: str, **fields: Any) -> None:
         """Write a note to the ledger."""
@@ -248,30 +274,10 @@ class Session:
         left = self.remaining().seconds
         self.on_event(News(what=what, text=text, trial=trial, progress=progress, seconds_left=left))
 
-    def _before_deadline(self, seconds: float | None) -> float | None:
-        """A budget, or what of it ends early enough to score the final models by the run's deadline."""
-        if self.request.deadline is None:
-            return seconds
-        closing = evaluations.closing_seconds(self.ledger.history())
-        closing = closing if seconds is None else min(closing, limits.CLOSING_SHARE * seconds)
-        left = self.request.deadline - self.clock.now() - closing
-        return limits.before_deadline(seconds, self.clock.used(), left)
-
-    def _dollars_left(self, budget: Budget, tried: list[Trial]) -> float | None:
-        """What trials may still spend, on a judge above all."""
-        if self.request.judge and self.request.judge.budget is not None:
-            return dollars_left(self.request.judge, self.folder)
-        spent = sum(trial.outcome.cost.dollars for trial in tried if trial.outcome)
-        return None if budget.dollars is None else max(0.0, budget.dollars - spent)
-
-    def _train_seconds(self) -> float | None:
-        """Seconds that a trial started now may train: 0 if that is not worth it, None without a time budget."""
-        total, left = self.budget().seconds, self.remaining().seconds
-        if total is None or left is None:
-            return None
-        measured = [event["beside_seconds"] for event in self.ledger.events() if event.get("beside_seconds")]
-        measured = measured or evaluations.anchor_seconds(self.ledger.history())
-        return limits.train_seconds(left, measured, total)
+    def _no_room(self) -> InputError:
+        busy = len(self.flights) >= self.request.slots
+        hint = "all slots are busy: wait for a trial" if busy else "the budget is spent: finish or extend the run"
+        return InputError(f"{self.folder}: {hint}")
 
     def _cut_overdue(self) -> None:
         """Kill what still runs when the budget's end has passed: a trainer that keeps its limit is done by then."""
@@ -287,7 +293,7 @@ class Session:
         """Record a trial that ended, and let go of the weights that nobody needs any more."""
         state = flight.state_of(outcome)
         # all but its training, its process's start and end included: the next ones keep as much time free
-        is_measured = wall_seconds is not None and state == "scored"
+        is_measured = wall_seconds is not None and state == "scored" and trial.kind == "recipe"
         beside = (wall_seconds or 0.0) - outcome.cost.train_seconds if is_measured else None
         self.ledger.append(
             "finished", trial=trial.id, state=state, outcome=outcome, beside_seconds=beside, at=self.clock.now()
@@ -295,7 +301,8 @@ class Session:
         best, open_ = self.request.keep_best, self.request.keep_open
         for trial_id in keeping.delete_spare(self.folder, self.history(), best, open_):
             self.note("checkpoint_deleted", trial=trial_id)
-        landed = next(known for known in self.history() if known.id == trial.id)
+        landed = self.trial(trial.id)
+        self.desk.tell_change()
         self.tell("finished", flight.summary(landed), landed)
         return landed
 
@@ -310,3 +317,4 @@ class Session:
 
     def _abandon(self, trial: Trial, reason: str) -> None:
         self.ledger.append("abandoned", trial=trial.id, reason=reason, at=self.clock.now())
+        self.desk.tell_change()

@@ -143,12 +143,34 @@ def test_a_run_of_another_living_process_is_refused_with_its_pid(run, place):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: (place / "mine" / "trials" / "t001").exists())
     try:
-        for arguments in (["search", "--resume", "mine"], ["step", "mine", "--changes", "{}"], ["finish", "mine"]):
-            code, out, err = run(*arguments)
-            assert (code, out, err.count("\n")) == (2, "", 1) and str(process.pid) in err
+        code, out, err = run("search", "--resume", "mine")
+        assert (code, out, err.count("\n")) == (2, "", 1) and str(process.pid) in err
     finally:
         process.terminate()
         assert process.wait(timeout=30) == 130
+
+
+def test_other_commands_reach_the_process_that_owns_a_run(run, place):
+    command = [sys.executable, "-m", "pipeline.cli", *SEARCH, "--budget", "10m", "--out", "mine"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        wait_for(lambda: (place / "mine" / "trials" / "t001").exists())
+        left = json.loads(run("remaining", "mine", "--json")[1])
+        assert 0 < left["seconds"] < left["budget"]["seconds"] == 600 and left["trials"] is None
+        code, out, _ = run("step", "mine", "--changes", '{"stages.0.params.learning_rate": 0.002}', "--json")
+        trial = json.loads(out)["trial"]
+        assert code == 0 and trial["state"] == "scored" and trial["proposal"]["author"] == "user"
+        fake_model(place / "made", 0.8)
+        (place / "made" / "config.json").write_text('{"architectures": ["Qwen3ForCausalLM"]}')
+        assert run("submit", "mine", "made")[0] == 0
+        code, out, err = run("submit", "mine", "nowhere")
+        assert (code, out) == (2, "") and "no such folder" in err.splitlines()[-1]
+        code, out, _ = run("finish", "mine", "--json")
+        assert code == 0 and json.loads(out)["best_trial"] == "s001"
+        searched, _ = process.communicate(timeout=60)
+        assert process.returncode == 0 and "its user finished it" in searched
+    finally:
+        process.kill()
 
 
 def test_a_run_can_be_driven_by_steps(run, place, monkeypatch):
@@ -167,6 +189,13 @@ def test_a_run_can_be_driven_by_steps(run, place, monkeypatch):
     code, out, err = run("search", "--resume", "mine")
     assert (code, out) == (2, "") and "posttrain finish" in err
 
+    assert "left: " in run("remaining", "mine")[1] and json.loads(run("remaining", "mine", "--json")[1])["seconds"] > 0
+    fake_model(place / "made", 0.1)
+    (place / "made" / "config.json").write_text("{}")
+    code, out, _ = run("submit", "mine", "made", "--rationale", "by hand", "--json")
+    assert code == 0 and json.loads(out)["trial"]["outcome"]["labels"] == ["unverified"]
+    code, out, err = run("submit", "mine", "instruct")
+    assert (code, out) == (2, "") and "the instruct model itself" in err.splitlines()[-1]
     code, out, _ = run("finish", "mine", "--json")
     assert code == 0 and json.loads(out)["best_trial"] == "t001"
     assert json.loads(run("finish", "mine", "--json")[1])["final_looks"] == 1

@@ -6,11 +6,24 @@ from pipeline.paths import PACKAGE
 
 PLUGINS = ("agents", "trainers", "engines", "scorers", "guards", "families")
 LAYERS = [
-    ("cli", "commands"),
+    ("cli", "commands", "mcp"),
     ("reproduce", "rerun", "asking", "arms", "comparison", "enter", "bench"),
-    ("search", "session", "finish", "evaluations", "flight", "admission", "opening", "models", "lab"),
+    (
+        "search",
+        "session",
+        "finish",
+        "evaluations",
+        "flight",
+        "admission",
+        "opening",
+        "models",
+        "lab",
+        "view",
+        "appraisal",
+        "owner",
+    ),
     ("report", "reporting", "executors", "export", "fakes"),
-    ("trial", "evaluate", "anchors", "stages"),
+    ("trial", "submission", "evaluate", "anchors", "stages"),
     PLUGINS,
 ]  # whatever is not named here is at the bottom
 LAYER = {name: len(LAYERS) - number for number, names in enumerate(LAYERS) for name in names}

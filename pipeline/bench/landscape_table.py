@@ -13,7 +13,7 @@ import numpy as np
 from pipeline import catalogue, gain, worlds
 from pipeline.asking import Asked
 from pipeline.bench.results import Document, ground, ground_text
-from pipeline.finish import search_items
+from pipeline.flight import search_items
 from pipeline.ledger import Ledger
 from pipeline.reporting import blocks
 from pipeline.reporting.blocks import Page, Table

@@ -14,6 +14,7 @@ from pipeline import __version__, console
 from pipeline.commands import options
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "lm_eval", "pydantic", "typer")
+EXTRAS = {"mcp": "mcp"}  # what is installed on demand: posttrain[EXTRA] -> its library
 # what could not be executed where this was written: no GPU, no Hub, no key, one Linux machine
 UNTESTED = (
     "GPUs: device and dtype are chosen by measurement, activations are checkpointed; none of it has met a GPU",
@@ -29,6 +30,7 @@ UNTESTED = (
     "bfcl's data file (exec_simple): its rule ran on rows of its form and on simple_python's functions",
     "macOS (jobs are spawned there instead of forked) and Windows",
     "OpenAI's and Anthropic's own servers: judges and proposers were on this machine only, scripts behind them",
+    "Claude Code, Codex CLI and Gemini CLI with posttrain mcp: its tools were called by the SDK's own client only",
     "several hosts, and file systems without locks (some NFS mounts)",
 )
 
@@ -62,6 +64,7 @@ def examine() -> dict[str, Any]:
         "python": f"{platform.python_version()} at {sys.executable}",
         "platform": platform.platform(),
         "libraries": {name: version(name) for name in LIBRARIES},
+        "extras": {extra: version(name) for extra, name in EXTRAS.items()},
         "machine": measured,
         "cache": {"folder": home, "bytes": folder_bytes(home), "disk_free_bytes": free_bytes(home)},
         "lab": lab_state(),
@@ -105,11 +108,13 @@ def as_text(facts: dict[str, Any]) -> str:
     """The facts in the order in which they are looked for."""
     cache = facts["cache"]
     missing = [name for name, found in facts["libraries"].items() if found is None]
+    absent = [f"posttrain[{extra}]" for extra, found in facts["extras"].items() if found is None]
     versions = ", ".join(f"{name} {found}" for name, found in facts["libraries"].items() if found)
     lines = [
         f"posttrain {facts['posttrain']}, Python {facts['python']}, {facts['platform']}",
         f"libraries  {versions}",
         *([f"MISSING    {', '.join(missing)}: install them with pip install -e ."] if missing else []),
+        *([f"extras     not installed: {', '.join(absent)}; add one with pip install 'NAME'"] if absent else []),
         f"machine    {machine_text(facts['machine'])}",
         f"cache      {cache['folder']}: {console.size(cache['bytes'])}, {console.size(cache['disk_free_bytes'])} free",
         f"lab        {lab_text(facts['lab'])}",

@@ -213,7 +213,7 @@ def open_run(
     )  # fmt: skip
     asking.check(asked)
     folder, watcher = options.new_folder(out, ""), Watcher()
-    with _interruptible(folder), console.stdout_kept_clean():
+    with interruptible(folder), console.stdout_kept_clean():
         request = asking.to_request(asked, watcher.resolve, watcher.progress.say)
         with Session.open(folder, request) as session:
             session.on_event = watcher
@@ -236,14 +236,15 @@ def step(
 ) -> None:
     """Try one recipe in an open run.
 
-    It is trained, scored on the search split and recorded.
+    It is trained, scored on the search split and recorded, by the process that owns the run if one does; there it
+    waits for a free slot.
 
     \b
     Example:
       posttrain step runs/mine --changes '{"stages.0.params.learning_rate": 2e-4}' --fidelity 0.25
     """
     from pipeline.flight import summary
-    from pipeline.session import Session
+    from pipeline.owner.entrance import enter
     from pipeline.types import Proposal
 
     options.run_folder(folder)
@@ -251,10 +252,9 @@ def step(
         changes=options.changes(changes), fidelity=fidelity, continues=continues, rationale=rationale, author="user"
     )
     watcher = Watcher()
-    with _interruptible(folder), console.stdout_kept_clean(), Session.resume(folder) as session:
-        session.on_event = watcher
-        trial = session.step(wanted)
-        left = session.remaining()
+    with interruptible(folder), console.stdout_kept_clean(), enter(folder, watcher) as entered:
+        trial = entered.step(wanted)
+        left = entered.remaining()
     watcher.progress.close()
     if trial.state == "rejected":
         reason = next((verdict.reason for verdict in trial.verdicts if not verdict.ok), "a guard refused it")
@@ -275,7 +275,7 @@ def finish(folder: options.RunFolder, as_json: options.Json = False) -> None:
     from pipeline import reproduce as runs
 
     options.run_folder(folder)
-    with _interruptible(folder), console.stdout_kept_clean():
+    with interruptible(folder), console.stdout_kept_clean():
         runs.finish(folder, Watcher())
     _show(folder, as_json)
 
@@ -303,7 +303,7 @@ def _run_all(cells: list[Asked], out: Path | None, as_json: bool) -> None:
     folder = options.new_folder(out, f"{name}-{cells[0].agent}-seed{cells[0].seed}")
     watcher = Watcher()
     watcher.progress.say(f"run folder: {folder}")
-    with _interruptible(folder), console.stdout_kept_clean():
+    with interruptible(folder), console.stdout_kept_clean():
         if len(cells) == 1:
             runs.run(cells[0], folder, watcher, watcher.resolve)
         else:
@@ -330,7 +330,7 @@ def _compare(cells: list[Asked], controls: list[str], seeds: int, out: Path | No
     folder = options.new_folder(out, f"{runs.cell_name(first)}-{first.agent}-compared-seed{first.seed}")
     watcher = Watcher()
     watcher.progress.say(f"run folder: {folder}, {len(compared.arms(folder))} runs one after the other")
-    with _interruptible(folder), console.stdout_kept_clean():
+    with interruptible(folder), console.stdout_kept_clean():
         comparison.run(compared, folder, watcher.cell, watcher.resolve)
     _show(folder, as_json)
 
@@ -346,7 +346,7 @@ def _resume(folder: Path, budget: str | None, given: dict[str, Any], as_json: bo
             option = f"--{name.replace('_', '-')}"
             raise InputError(f"{option} with --resume: the run keeps what it was started with; omit {option}")
     watcher = Watcher()
-    with _interruptible(folder), console.stdout_kept_clean():
+    with interruptible(folder), console.stdout_kept_clean():
         if (folder / runs.MATRIX_FILE).is_file():
             if extra is not None:
                 raise InputError(f"{folder}: a matrix is extended cell by cell; name one, such as {folder}/CELL")
@@ -374,7 +374,7 @@ def _show(folder: Path, as_json: bool) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible(folder: Path) -> Iterator[None]:
+def interruptible(folder: Path) -> Iterator[None]:
     """An interruption tells the command that goes on."""
     try:
         yield

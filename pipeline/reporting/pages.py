@@ -28,7 +28,7 @@ from pipeline.reporting.story import Story, improvements
 from pipeline.reporting.strategies import strategy_blocks
 from pipeline.reporting.summary import NAMES, final_of
 from pipeline.reporting.teamwork import teamwork_blocks
-from pipeline.request import WHOLE_TEST
+from pipeline.request import UNVERIFIED, WHOLE_TEST
 from pipeline.types import Recipe, Stage, Trial
 from pipeline.unpaired import UNKNOWN
 
@@ -81,6 +81,8 @@ def _warning(report: dict[str, Any]) -> str:
         parts.append(f"No fraction: {report['fraction_why']}")
     elif report["fraction_why"] and not report["flagged"]:
         parts.append(report["fraction_why"].capitalize())
+    if UNVERIFIED in report.get("best_labels", ()):
+        parts.append(f"Unverified: the best model ({report['best_trial']}) was made outside the run")
     if _is_whole_test(report):
         parts.append(f"Not sealed: {report['terms']['items']}, as the protocol has it")
     elif not report["sealed"] and _program(report):
@@ -228,6 +230,10 @@ def _best_recipe(story: Story) -> list[Block]:
     why = str(choice.get("why") or "")
     if choice.get("unresolved") and "unresolved" not in why:
         why += " (unresolved)"
+    if best is not None and best.kind == "submission":
+        remarks = listed(best.outcome.remarks) if best.outcome else ""
+        told = (("submitted", remarks), ("why", best.proposal.rationale), ("chosen as", why))
+        return [Table(f"Best model ({best.id})", tuple(row for row in told if row[1]), figures=False)]
     if best is None or best.recipe is None:
         return [Text("Choice", why)] if why else []
     rows = [row for number, stage in enumerate(best.recipe.stages, 1) for row in _stage_rows(stage, number, best)]
@@ -284,7 +290,7 @@ def _trial_list(story: Story) -> Table | None:
         outcome = trial.outcome
         remark = listed([*(outcome.remarks if outcome else ()), _failure(trial)])
         score = number(trial.score.value if trial.score else None)
-        share = f"{outcome.fidelity:.0%}" if outcome else "-"
+        share = f"{outcome.fidelity:.0%}" if outcome and trial.kind == "recipe" else "-"
         rows.append((trial.id, trial.state, score, share, seconds(at.get(trial.id)), trial.proposal.author, remark))
     if not rows:
         return None

@@ -52,7 +52,9 @@ def summarise(story: Story) -> dict[str, Any]:
         "sealed": bool(run.get("sealed", True)),
         "final_looks": story.final_looks,
     }
-    more = {"raw_fraction": _plain(result.raw)} if flagged else {}
+    labels = story.best.outcome.labels if story.best and story.best.outcome else ()
+    more: dict[str, Any] = {"best_labels": list(labels)} if labels else {}
+    more |= {"raw_fraction": _plain(result.raw)} if flagged else {}
     more |= {"terms": run["terms"]} if run.get("terms") else {}
     more |= {"anchors": whence} if (whence := anchors_of(story)) else {}
     more |= {"proposer": found} if (found := proposer(story)) else {}

@@ -9,7 +9,7 @@ import pytest
 from pipeline import plugins
 from pipeline.contracts import Guard
 
-DOORS = ("on_proposal", "on_source", "on_finish")
+DOORS = ("on_proposal", "on_source", "on_submission", "on_finish")
 
 
 @pytest.mark.parametrize("name", plugins.names("guards"))
@@ -44,4 +44,4 @@ def test_guards_import_no_heavy_library_and_not_each_other():
 
 
 def test_the_guards_that_ship():
-    assert {"bounds", "contamination", "files"} <= set(plugins.names("guards"))
+    assert {"bounds", "contamination", "files", "identity"} <= set(plugins.names("guards"))
