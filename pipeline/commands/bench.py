@@ -12,7 +12,8 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
-from pipeline.commands.run import FLAGGED, QWEN3, SEEDS, TINY_GSM8K
+from pipeline.commands.run import QWEN3, TINY_GSM8K
+from pipeline.commands.running import FLAGGED, SEEDS
 from pipeline.commands.scoring import by_lab
 from pipeline.commands.watching import Watcher
 from pipeline.errors import InputError

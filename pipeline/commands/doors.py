@@ -9,7 +9,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
-from pipeline.commands.run import interruptible
+from pipeline.commands.running import interruptible
 from pipeline.commands.watching import Watcher
 from pipeline.errors import InputError
 

@@ -11,9 +11,8 @@ import typer
 from pipeline import console
 from pipeline.commands import options
 from pipeline.commands import program as own
+from pipeline.commands.running import FLAGGED
 from pipeline.commands.watching import Watcher
-
-FLAGGED = 3
 
 
 def enter(

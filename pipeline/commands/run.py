@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from pipeline import console
-from pipeline.commands import options
+from pipeline.commands import options, running
 from pipeline.commands import program as own
 from pipeline.commands.watching import Watcher
 from pipeline.errors import InputError
 
-if TYPE_CHECKING:
-    from pipeline.asking import Asked
-
-FLAGGED = 3
 DEFAULT_AGENT = "asha"
 QWEN3, TINY_GSM8K = ["qwen3"], ["tiny_gsm8k"]
-SEEDS = options.LARGEST_SEED
 
 
 def reproduce(
@@ -61,7 +54,7 @@ def reproduce(
     )  # fmt: skip
     families = options.split(family, "family", "--family", plugins.names("families"))
     cells = [
-        _asked(
+        running.asked(
             f"lab/{name}-base",
             each,
             budget,
@@ -74,7 +67,7 @@ def reproduce(
         for name in families
         for each in options.benchmarks(benchmark)
     ]
-    _run_all(cells, out, as_json)
+    running.run_all(cells, out, as_json)
 
 
 def search(
@@ -91,8 +84,10 @@ def search(
     seeds: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=1000, help="Searches per agent, from --seed on.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", min=0, max=SEEDS, help="Seed of the search.")] = None,
-    lab_seed: Annotated[int | None, typer.Option(metavar="N", min=0, max=SEEDS, help="Seed of the lab.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, max=running.SEEDS, help="Seed of the search.")] = None,
+    lab_seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=running.SEEDS, help="Seed of the lab.")
+    ] = None,
     recipe: options.RecipeFile = None,
     executor: Annotated[str | None, typer.Option(metavar="E", help="Where trials run. Default: local.")] = None,
     slots: Annotated[int | None, typer.Option(metavar="N", min=1, max=1024, help="Trials at once.")] = None,
@@ -142,7 +137,7 @@ def search(
     if resume is not None:
         given.pop("agent_options", None)
         more = {"model": model, "benchmark": benchmark, "out": out, "control": control, "seeds": seeds}
-        _resume(resume, budget, {**more, **told, **given, **of_agent}, as_json)
+        running.resume(resume, budget, {**more, **told, **given, **of_agent}, as_json)
         return
     for option, value in (("--model", model), ("--benchmark", benchmark or scorer), ("--budget", budget)):
         if not value:
@@ -153,17 +148,17 @@ def search(
         if given.pop("judge", None):
             raise InputError("--judge with --scorer: the program scores by itself: omit one of them")
         scored = own.scored(model, benchmark, protocol or "own", scorer, metric, limit, scorer_time, budget)
-        _run_all([_asked(model, budget=budget, **scored, **given)], out, as_json)
+        running.run_all([running.asked(model, budget=budget, **scored, **given)], out, as_json)
         return
     own.refuse_alone(metric, limit, scorer_time)
     assert benchmark is not None
     names, paid = options.benchmarks(benchmark, model, protocol or "own"), given.pop("judge", None)
     judges = options.judges(names, paid)
-    cells = [_asked(model, each, budget, judge=judges[each], **given) for each in names]
+    cells = [running.asked(model, each, budget, judge=judges[each], **given) for each in names]
     if control or seeds:
-        _compare(cells, control or [], seeds or 1, out, as_json)
+        running.compare(cells, control or [], seeds or 1, out, as_json)
     else:
-        _run_all(cells, out, as_json)
+        running.run_all(cells, out, as_json)
 
 
 def open_run(
@@ -206,14 +201,14 @@ def open_run(
     else:
         own.refuse_alone(metric, limit, scorer_time)
         scored = {"benchmark": own.single(given or [], model, protocol)}
-    asked = _asked(
+    asked = running.asked(
         model, budget=budget, **scored, **own.mixed(data), trials=trials, agent=None, instruct=instruct,
         family=family, recipe=recipe, executor=executor, protocol=protocol,
         judge=options.judge(judge, judge_budget), seed=seed, lab_seed=lab_seed, anchors=anchors,
     )  # fmt: skip
     asking.check(asked)
     folder, watcher = options.new_folder(out, ""), Watcher()
-    with interruptible(folder), console.stdout_kept_clean():
+    with running.interruptible(folder), console.stdout_kept_clean():
         request = asking.to_request(asked, watcher.resolve, watcher.progress.say)
         with Session.open(folder, request) as session:
             session.on_event = watcher
@@ -252,7 +247,7 @@ def step(
         changes=options.changes(changes), fidelity=fidelity, continues=continues, rationale=rationale, author="user"
     )
     watcher = Watcher()
-    with interruptible(folder), console.stdout_kept_clean(), enter(folder, watcher) as entered:
+    with running.interruptible(folder), console.stdout_kept_clean(), enter(folder, watcher) as entered:
         trial = entered.step(wanted)
         left = entered.remaining()
     watcher.progress.close()
@@ -275,120 +270,6 @@ def finish(folder: options.RunFolder, as_json: options.Json = False) -> None:
     from pipeline import reproduce as runs
 
     options.run_folder(folder)
-    with interruptible(folder), console.stdout_kept_clean():
+    with running.interruptible(folder), console.stdout_kept_clean():
         runs.finish(folder, Watcher())
-    _show(folder, as_json)
-
-
-# ---------------------------------------------------------------- inside
-
-
-def _asked(model: str, benchmark: str, budget: str, trials: int | None = None, **given: Any) -> Asked:
-    """The run as asked for, its budget read."""
-    from pipeline.asking import Asked
-    from pipeline.types import Budget
-
-    limits = Budget(seconds=options.seconds(budget), trials=trials)
-    return Asked(model=model, benchmark=benchmark, budget=limits, **given)
-
-
-def _run_all(cells: list[Asked], out: Path | None, as_json: bool) -> None:
-    """One run, or a matrix of several; checked whole before anything is built."""
-    from pipeline import asking
-    from pipeline import reproduce as runs
-
-    for asked in cells:
-        asking.check(asked)
-    name = runs.cell_name(cells[0]) if len(cells) == 1 else "matrix"
-    folder = options.new_folder(out, f"{name}-{cells[0].agent}-seed{cells[0].seed}")
-    watcher = Watcher()
-    watcher.progress.say(f"run folder: {folder}")
-    with interruptible(folder), console.stdout_kept_clean():
-        if len(cells) == 1:
-            runs.run(cells[0], folder, watcher, watcher.resolve)
-        else:
-            runs.run_matrix(cells, folder, watcher.cell, watcher.resolve)
-    _show(folder, as_json)
-
-
-def _compare(cells: list[Asked], controls: list[str], seeds: int, out: Path | None, as_json: bool) -> None:
-    """An agent against control arms, all on the same seeds; checked whole before anything is built."""
-    from pipeline import comparison
-    from pipeline import reproduce as runs
-
-    first, *others = cells
-    if others:
-        names = ", ".join(asked.benchmark for asked in cells)
-        raise InputError(f"--benchmark {names}: --control and --seeds compare on one; search each on its own")
-    last = first.seed + seeds - 1
-    if last > SEEDS:
-        raise InputError(f"--seeds {seeds}: the last would be {last}, at most {SEEDS} is possible; lower --seed")
-    compared = comparison.Comparison(
-        asked=first, controls=tuple(options.agents(controls, "--control")), seeds=tuple(range(first.seed, last + 1))
-    )
-    comparison.check(compared)
-    folder = options.new_folder(out, f"{runs.cell_name(first)}-{first.agent}-compared-seed{first.seed}")
-    watcher = Watcher()
-    watcher.progress.say(f"run folder: {folder}, {len(compared.arms(folder))} runs one after the other")
-    with interruptible(folder), console.stdout_kept_clean():
-        comparison.run(compared, folder, watcher.cell, watcher.resolve)
-    _show(folder, as_json)
-
-
-def _resume(folder: Path, budget: str | None, given: dict[str, Any], as_json: bool) -> None:
-    """Go on with a run or a matrix; its request lies in the folder, so nothing of it can be given again."""
-    from pipeline import comparison
-    from pipeline import reproduce as runs
-
-    extra = options.added_seconds(budget) if budget else None
-    for name, value in given.items():
-        if value:
-            option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option} with --resume: the run keeps what it was started with; omit {option}")
-    watcher = Watcher()
-    with interruptible(folder), console.stdout_kept_clean():
-        if (folder / runs.MATRIX_FILE).is_file():
-            if extra is not None:
-                raise InputError(f"{folder}: a matrix is extended cell by cell; name one, such as {folder}/CELL")
-            runs.resume_matrix(folder, watcher.cell, watcher.resolve)
-        elif comparison.is_comparison(folder):
-            if extra is not None:
-                raise InputError(f"{folder}: its arms have the same budget and keep it; compare anew with a longer one")
-            comparison.resume(folder, watcher.cell, watcher.resolve)
-        else:
-            runs.resume(options.run_folder(folder), watcher, extra)
-    _show(folder, as_json)
-
-
-def _show(folder: Path, as_json: bool) -> None:
-    """Print the report of a run or matrix that is done; exit code 3 if a guard flagged it."""
-    from pipeline import report
-
-    document = report.document(folder)
-    if as_json:
-        console.document(document)
-    else:
-        print(report.to_text(folder).rstrip("\n"))
-    if document.get("flagged") or any(cell["flagged"] for cell in document.get("cells", [])):
-        raise typer.Exit(FLAGGED)
-
-
-@contextlib.contextmanager
-def interruptible(folder: Path) -> Iterator[None]:
-    """An interruption tells the command that goes on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise console.Interrupted(_way_on(folder)) from None
-
-
-def _way_on(folder: Path) -> str:
-    """The command that goes on with what was interrupted."""
-    from pipeline.request import read_run
-
-    place = shlex.quote(str(folder))
-    if (folder / "run.json").is_file() and read_run(folder)[0].agent is None:
-        return f"go on with: posttrain step {place} --changes '...' or posttrain finish {place}"
-    if any((folder / name).is_file() for name in ("run.json", *options.SEVERAL)):
-        return f"go on with: posttrain search --resume {place}"
-    return "no run was begun yet: start the same command again"
+    running.show(folder, as_json)
