@@ -22,11 +22,12 @@ from pipeline import (
     sandbox,
 )
 from pipeline.dressing import AUTO, named, with_family
-from pipeline.errors import InputError
+from pipeline.errors import DataError, InputError
+from pipeline.hub import ROOT
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
-from pipeline.types import Budget, ItemsKey, Judge, Recipe, Record
+from pipeline.types import Benchmark, Budget, ItemsKey, Judge, Recipe, Record
 
 WORTH_TELLING_SECONDS = 0.1
 Resolve = Callable[[str, int], Path]  # (model name, lab seed) -> its folder
@@ -70,18 +71,37 @@ def check(asked: Asked) -> Recipe:
     plugins.load("executors", asked.executor)
     if asked.family != AUTO:
         named(asked.family)
-    recipe = load_recipe(asked.recipe or benchmark.recipe)
+    recipe = load_recipe(asked.recipe) if asked.recipe else _own_recipe(benchmark)
     for stage in recipe.stages:
         for reference in stage.data:
             catalogue.find(reference.name)
     return recipe.model_copy(update={"model": asked.model})
 
 
-def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
+def _own_recipe(benchmark: Benchmark) -> Recipe:
+    """The benchmark's default recipe, with those of its sources that are at hand. Raises InputError if none is."""
+    recipe = load_recipe(benchmark.recipe)
+    stages = []
+    for stage in recipe.stages:
+        kept = tuple(reference for reference in stage.data if catalogue.at_hand(reference.name))
+        if not kept:
+            missing = ", ".join(str(catalogue.copy_of(reference.name)) for reference in stage.data)
+            raise InputError(
+                f"benchmark {benchmark.name}: none of its recipe's data is at hand: put a copy at {missing}, unset "
+                f"{ROOT} to fetch it, or give a recipe of your own with --recipe"
+            )
+        stages.append(stage.model_copy(update={"data": kept}))
+    return recipe.model_copy(update={"stages": tuple(stages)})
+
+
+def to_request(
+    asked: Asked, resolve: Resolve = models.resolve, told: Callable[[str], None] = lambda text: None
+) -> RunRequest:
     """The request that a Session opens with.
 
-    Models are built or fetched here, which can take minutes, and the machine is measured if it was not yet: all of
-    that is outside the budget, and `before` says how long it took.
+    Models and data sets are built or fetched here, which can take minutes, and the machine is measured if it was not
+    yet: all of that is outside the budget, and `before` says how long it took. A data set that the recipe does not name
+    and that cannot be had is left out of what is searched; `told` hears why.
     """
     recipe = check(asked)
     instruct = asked.instruct or models.sibling(asked.model)
@@ -95,9 +115,9 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
     with _timed(before, "measuring the machine"):
         machine.cached()
     with _timed(before, "building the lab" if asked.model.startswith("lab/") else "fetching models"):
-        found = {"model": resolve(asked.model, asked.lab_seed)}
+        found = {"model": resolve(models.address(asked.model, benchmark), asked.lab_seed)}
         if instruct and is_needed:
-            found["instruct"] = _instruct(asked, instruct, resolve)
+            found["instruct"] = _instruct(asked, models.address(instruct, benchmark), resolve)
     found = with_family(found, asked.family)  # what no family fits is better refused here than in a worker
     chat.check_trainable(found["model"])
     request = RunRequest(
@@ -119,8 +139,24 @@ def to_request(asked: Asked, resolve: Resolve = models.resolve) -> RunRequest:
         anchors=asked.anchors,
         before=before,
     )
-    sources = opening.sources(request, benchmark)
-    return request.model_copy(update={"prior": prior_changes(recipe, search_space(recipe, sources))})
+    with _timed(before, "fetching data sets"):
+        sources = [name for name in opening.sources(request, benchmark) if _can_be_had(name, recipe, key, told)]
+    prior = prior_changes(recipe, search_space(recipe, sources))
+    return request.model_copy(update={"sources": tuple(sources), "prior": prior, "before": before})
+
+
+def _can_be_had(name: str, recipe: Recipe, key: ItemsKey, told: Callable[[str], None]) -> bool:
+    """Fetches a source from the Hub, where it lies there. Raises DataError if the recipe needs it and it cannot be."""
+    if not catalogue.is_remote(name):
+        return True
+    try:
+        catalogue.rows(name, key)
+    except DataError as error:
+        if name in {reference.name for stage in recipe.stages for reference in stage.data}:
+            raise
+        told(f"left out of the search: {error}")
+        return False
+    return True
 
 
 def _instruct(asked: Asked, instruct: str, resolve: Resolve) -> Path:

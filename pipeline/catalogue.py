@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from pipeline import rowfiles, worlds
+from pipeline import generators, rowfiles, worlds
 from pipeline.errors import DataError, InputError, unknown
 from pipeline.formats import to_messages
 from pipeline.hub import HubSet, hub_rows, local_copy
-from pipeline.kept import file_digest
+from pipeline.kept import code_digest, file_digest
 from pipeline.leaves import TOKEN_COLUMNS, leaves
 from pipeline.paths import share
 from pipeline.types import Card, ItemsKey, Strict
@@ -63,7 +63,22 @@ class HubEntry(Entry, HubSet):
     loader: Literal["hub"]
 
 
-LOADERS: dict[str, type[Entry]] = {"world": WorldEntry, "file": FileEntry, "hub": HubEntry}
+class GeneratedEntry(Entry):
+    """`rows` rows that a module of pipeline/generators/ writes from a seed, with that module's own options."""
+
+    loader: Literal["generated"]
+    generator: str
+    rows: int = Field(ge=1, le=1_000_000)
+    seed: int = 0
+    options: dict[str, Any] = {}
+
+
+LOADERS: dict[str, type[Entry]] = {
+    "world": WorldEntry,
+    "file": FileEntry,
+    "hub": HubEntry,
+    "generated": GeneratedEntry,
+}
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,23 @@ def names(kind: str | None = None) -> list[str]:
     return [name for name, source in all_sources().items() if kind in (None, source.entry.kind)]
 
 
+def at_hand(name: str) -> bool:
+    """Whether a source can be had here: false for a Hub source without a copy where POSTTRAIN_DATA_ROOT is used."""
+    copy = copy_of(name)
+    return copy is None or copy.is_file()
+
+
+def is_remote(name: str) -> bool:
+    """Whether a source's rows come from the Hub, or from a copy of what lies there."""
+    return isinstance(find(name).entry, HubEntry)
+
+
+def copy_of(name: str) -> Path | None:
+    """Where the local copy of a Hub source is looked for; None for other sources, or without POSTTRAIN_DATA_ROOT."""
+    entry = find(name).entry
+    return local_copy(entry) if isinstance(entry, HubEntry) else None
+
+
 def find(name: str) -> Source:
     """A source by name; the error lists what exists."""
     known = all_sources()
@@ -134,6 +166,8 @@ def rows(name: str, key: ItemsKey) -> list[Row]:
         found = list(_world_rows(source.entry.world, key.lab_seed, source.index))
     elif isinstance(source.entry, FileEntry):
         found = rowfiles.read_rows(source.entry.file.parent / source.entry.path)
+    elif isinstance(source.entry, GeneratedEntry):
+        found = generators.rows(source.entry.generator, source.entry.seed, source.entry.rows, source.entry.options)
     else:
         assert isinstance(source.entry, HubEntry)
         found = hub_rows(source.entry.name, source.entry)
@@ -157,6 +191,9 @@ def stamp(name: str, key: ItemsKey) -> list[Any] | None:
     if isinstance(entry, FileEntry):
         path = entry.file.parent / entry.path
         return ["file", file_digest(path), entry.path, entry.columns] if path.is_file() else None
+    if isinstance(entry, GeneratedEntry):
+        code = code_digest(("generators/*", "answers/call_prompt.py"))
+        return ["generated", entry.generator, entry.seed, entry.rows, entry.options, entry.columns, code]
     assert isinstance(entry, HubEntry)
     if (copy := local_copy(entry)) is not None:
         return ["file", file_digest(copy), entry.rows, entry.columns] if copy.is_file() else None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline import chat, dressing
 from pipeline.errors import InputError
+from pipeline.types import Benchmark
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 Progress = Callable[..., None]  # (what, share done, seconds left), as `console.Progress`
@@ -18,14 +19,28 @@ MODEL_FILES = ("config.json", "adapter_config.json")  # a whole model, or a PEFT
 WEIGHTS = ("*.safetensors", "*.bin")
 
 
+def address(name: str, benchmark: Benchmark) -> str:
+    """The name under which `resolve` finds the model that is meant where a benchmark is: of a lab's, which lab."""
+    if not name.startswith("lab/"):
+        return name
+    from pipeline import lab
+
+    return lab.address(name, benchmark)
+
+
 def check(name: str) -> None:
     """Raises InputError if `name` cannot be a model; builds and fetches nothing."""
     if name.startswith("lab/"):
         known = lab_names()
-        if name not in known:
+        model, _, part = name.partition("@")
+        if model not in known:
             from pipeline.errors import unknown
 
-            raise unknown("lab model", name, known)
+            raise unknown("lab model", model, known)
+        if part:
+            from pipeline.lab.scale import scale
+
+            scale(part)
     elif name and Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
         if not any((folder / file).is_file() for file in MODEL_FILES):
@@ -107,8 +122,9 @@ def sibling(base: str) -> str | None:
     """The instruct-tuned sibling of a base model, where its family or the lab names one."""
     from pipeline import plugins
 
-    if base.startswith("lab/") and base.endswith("-base"):
-        return base.removesuffix("-base")
+    if base.startswith("lab/"):
+        model, at, part = base.partition("@")
+        return model.removesuffix("-base") + at + part if model.endswith("-base") else None
     families = [plugins.load("families", name).FAMILY for name in plugins.names("families")]
     return next((pair.instruct for family in families for pair in family.pairs if pair.base == base), None)
 

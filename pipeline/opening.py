@@ -39,11 +39,15 @@ def make_folder(folder: Path, request: RunRequest) -> Lock:
 
 
 def sources(request: RunRequest, benchmark: Benchmark) -> list[str]:
-    """The names of the sources that may be mixed: as asked for, else those of the benchmark's kind and the recipe's."""
+    """The names of the sources that may be mixed: as asked for, else the recipe's and those of the benchmark's kind.
+
+    Of the kind's only those that are at hand: what nobody asked for by name must not end a search without network.
+    """
     if request.sources is not None:
         return list(request.sources)
     used = [reference.name for stage in request.recipe.stages for reference in stage.data]
-    return list(dict.fromkeys([*catalogue.names(benchmark.kind), *used]))
+    of_kind = [name for name in catalogue.names(benchmark.kind) if catalogue.at_hand(name)]
+    return list(dict.fromkeys([*of_kind, *used]))
 
 
 def sealed_key(folder: Path, request: RunRequest) -> ItemsKey:

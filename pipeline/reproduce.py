@@ -37,7 +37,7 @@ def short(name: str) -> str:
 
 def run(asked: Asked, folder: Path, watch: Watch, resolve: Resolve) -> dict[str, Any]:
     """Search in a new folder from the beginning to the report, which is returned."""
-    request = asking.to_request(asked, resolve)
+    request = asking.to_request(asked, resolve, lambda text: watch(News(what="warning", text=text)))
     with Session.open(folder, request) as session:
         return search.search(session, agent_of(request, session), watch)
 

@@ -62,7 +62,7 @@ class RunRequest(Record):
 class News(Record):
     """One thing that happened in a run, for whoever watches."""
 
-    what: Literal["anchor", "started", "progress", "finished", "rejected", "ended", "final"]
+    what: Literal["warning", "anchor", "started", "progress", "finished", "rejected", "ended", "final"]
     text: str
     trial: Trial | None = None
     progress: dict[str, Any] | None = None

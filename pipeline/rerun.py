@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline import flight, models, plugins
+from pipeline import flight, models, plugins, protocols
 from pipeline.contracts import Executor
 from pipeline.cores import cores
 from pipeline.errors import InputError, PosttrainError, unknown
@@ -83,7 +83,8 @@ def _job(run: Path, request: RunRequest, trial: Trial) -> TrialJob | EvaluateJob
     changes: dict[str, Any] = {}
     if not Path(job.model_path).is_dir():  # the cache was cleared since
         name = request.instruct if trial.id == "instruct" and request.instruct else request.model
-        changes["model_path"] = str(models.resolve(name, request.lab_seed))
+        benchmark = protocols.benchmark(request.benchmark, request.protocol)
+        changes["model_path"] = str(models.resolve(models.address(name, benchmark), request.lab_seed))
     if isinstance(job, TrialJob):
         changes |= {"resume_from": None, "limit_seconds": None, "proposed_at": 0.0}
         if trial.outcome and "cut short" in trial.outcome.labels:

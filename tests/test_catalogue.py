@@ -136,6 +136,19 @@ def test_a_hub_source_that_cannot_be_read_is_an_error_of_one_line(shelf):
         catalogue.rows("hub", KEY)
 
 
+def test_a_hub_source_is_at_hand_unless_a_folder_of_copies_lacks_it(shelf, tmp_path, monkeypatch):
+    shelf("a.yaml", name="copied", loader="hub", id="x/y", copy_file="y/train.jsonl")
+    shelf("b.yaml", name="missing", loader="hub", id="x/z")
+    shelf("c.yaml", name="file", loader="file", path="rows.csv")
+    monkeypatch.delenv("POSTTRAIN_DATA_ROOT", raising=False)
+    assert all(map(catalogue.at_hand, ("copied", "missing", "file")))
+    (tmp_path / "y").mkdir()
+    (tmp_path / "y" / "train.jsonl").write_text('{"question": "a", "answer": "b"}')
+    monkeypatch.setenv("POSTTRAIN_DATA_ROOT", str(tmp_path))
+    assert [catalogue.at_hand(name) for name in ("copied", "missing", "file")] == [True, False, True]
+    assert catalogue.copy_of("missing") == tmp_path / "x" / "z" and catalogue.copy_of("file") is None
+
+
 def test_only_a_pinned_revision_is_known_without_reading_it(shelf, tmp_path):
     shelf("a.yaml", name="moving", loader="hub", id="x/y", revision="main")
     shelf("b.yaml", name="pinned", loader="hub", id="x/y", revision="0" * 40)
@@ -156,8 +169,8 @@ def test_only_a_pinned_revision_is_known_without_reading_it(shelf, tmp_path):
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"name": "x", "loader": "web"}, "loader: must be one of world, file, hub, not 'web'"),
-        ({"name": "x"}, "loader: must be one of world, file, hub, not None"),
+        ({"name": "x", "loader": "web"}, "loader: must be one of world, file, hub, generated, not 'web'"),
+        ({"name": "x"}, "loader: must be one of world, file, hub, generated, not None"),
         ({"name": "x", "loader": "file"}, "path: is missing"),
         ({"name": "x", "loader": "file", "path": "a.csv", "colour": 1}, "colour: unknown key"),
         ({"name": "../x", "loader": "file", "path": "a.csv"}, "name: "),

@@ -90,7 +90,8 @@ def test_a_run_is_not_gone_on_with_where_its_judge_s_key_is_missing(bench: Bench
 
 
 def asked(**more):
-    return asking.Asked(model="lab/qwen3-base", benchmark="healthbench", budget=Budget(seconds=9.0), **more)
+    mine = {"model": "lab/qwen3-base", "benchmark": "healthbench", "recipe": "lora_default"}
+    return asking.Asked(**mine, budget=Budget(seconds=9.0), **more)
 
 
 def test_a_judged_run_needs_a_judge_and_another_takes_none(health):

@@ -6,14 +6,9 @@ import json
 from typing import Any
 
 from pipeline.answers.call_match import fault
+from pipeline.answers.call_prompt import asked
 from pipeline.answers.calls import lenient_calls, strict_calls
 from pipeline.task_items import Documents, splits
-
-ASKED = (
-    "You can call these functions, one JSON schema a line:\n{schemas}\n\n"
-    'Answer with the calls that the request needs and nothing else, as a JSON list: [{{"name": ..., "arguments": '
-    "{{...}}}}, ...]\n\nRequest: {request}"
-)
 
 
 def dataset(**metadata: Any) -> dict[str, Documents]:
@@ -52,8 +47,7 @@ def _plain(value: Any) -> Any:
 
 def question(doc: dict[str, Any]) -> str:
     """The user's turn: schemas written out, so that any harness can run it."""
-    schemas = "\n".join(json.dumps(function, ensure_ascii=False) for function in doc["functions"])
-    return ASKED.format(schemas=schemas, request=doc["question"])
+    return asked(doc["functions"], doc["question"])
 
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:

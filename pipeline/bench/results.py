@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline import lab, machine, plugins
 from pipeline.errors import InputError
+from pipeline.lab.scale import labs
 from pipeline.lock import refuse_owned
 from pipeline.paths import read_json, write_atomic, write_json
 from pipeline.reporting.blocks import Page, listed
@@ -37,8 +38,10 @@ def refuse_other_lab(folder: Path, request: RunRequest) -> None:
     """Raise InputError if a run's lab is not what this version builds: its models, items and data are others."""
     if not request.model.startswith("lab/"):
         return
-    family = plugins.load("families", request.model.removeprefix("lab/").removesuffix("-base")).FAMILY
-    if not Path(request.model_path).parent.name.endswith(lab.fingerprint(family, lab.scale(), request.lab_seed)):
+    name = request.model.partition("@")[0].removeprefix("lab/").removesuffix("-base")
+    family = plugins.load("families", name).FAMILY
+    known = tuple(lab.fingerprint(family, each, request.lab_seed) for each in labs().values())
+    if not Path(request.model_path).parent.name.endswith(known):
         raise InputError(f"{folder}: was made on a lab that is built differently now: name a new folder for --out")
 
 

@@ -12,7 +12,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
-from pipeline.commands.scoring import check_items, estimate
+from pipeline.commands.scoring import by_lab, check_items, estimate
 
 if TYPE_CHECKING:
     from pipeline.types import Benchmark
@@ -64,15 +64,19 @@ def anchors(
         check_items(shelf, split, lab_seed, limit)
         estimate(shelf, judged_by, split, lab_seed, limit, len(LABELS), progress.say)
         wanted = {"base": model, "instruct": instruct} if instruct else {"base": model}
-        by_role = models.folders(wanted, lab_seed, progress, options.family(family))
-        folders = {wanted[role]: folder for role, folder in by_role.items()}
+        kind = options.family(family)
         asked: dict[str, Any] = {
             "protocol": protocols.address(protocol), "judge": judged_by, "role": split, "limit": limit,
             "key": ItemsKey(lab_seed=lab_seed),
         }  # fmt: skip
         by_name = dict(zip(names, shelf, strict=True))
+        rows: list[dict[str, Any]] = []
         try:
-            rows = measure_all(by_name, model, instruct, folders, asked, again, progress)
+            for part in by_lab(shelf, wanted.values()):
+                here = {role: models.address(name, part[0]) for role, name in wanted.items()}
+                folders = {wanted[role]: path for role, path in models.folders(here, lab_seed, progress, kind).items()}
+                mine = {name: each for name, each in by_name.items() if each in part}
+                rows += measure_all(mine, model, instruct, folders, asked, again, progress)
         except KeyboardInterrupt:
             raise console.Interrupted("what was measured is kept: start the same command again") from None
     progress.close()

@@ -13,6 +13,7 @@ import typer
 from pipeline import console
 from pipeline.commands import options
 from pipeline.commands.run import FLAGGED, QWEN3, SEEDS, TINY_GSM8K
+from pipeline.commands.scoring import by_lab
 from pipeline.commands.watching import Watcher
 from pipeline.errors import InputError
 
@@ -134,7 +135,9 @@ def start(
     asking.check(cells[0])
     watcher = Watcher()
     with console.stdout_kept_clean(), _scratch() as place:
-        document = bench.run(place / "run", asking.to_request(cells[0], watcher.resolve), runs, watcher)
+        document = bench.run(
+            place / "run", asking.to_request(cells[0], watcher.resolve, watcher.progress.say), runs, watcher
+        )
     _show(document, bench.page, as_json)
 
 
@@ -208,16 +211,20 @@ def parity(
     Example:
       posttrain bench parity --model lab/qwen3 --benchmark tiny_gsm8k --limit 60 --out runs/parity
     """
-    from pipeline import machine, models
+    from pipeline import benchmarks, machine, models
     from pipeline.bench import parity as bench
     from pipeline.bench.results import claim
 
     models.check(model)
     names = options.benchmarks(benchmark, model)
+    parts = by_lab([benchmarks.load_benchmark(name) for name in names], [model])
+    if len(parts) > 1:
+        first = ", ".join(each.name for each in parts[0])
+        raise InputError(f"--benchmark: {model} is another model by benchmark; measure {first} apart from the others")
     claim(out, "parity")
     progress = console.Progress()
     with console.stdout_kept_clean():
-        folder = models.resolve(model, lab_seed, progress)
+        folder = models.resolve(models.address(model, parts[0][0]), lab_seed, progress)
         document = bench.run(
             model, folder, names, lab_seed, limit, max_tokens, batch, machine.cached().threads, out, progress
         )
@@ -234,7 +241,8 @@ def _paired(model: str, benchmark: str, lab_seed: int) -> Iterator[tuple[dict[st
     loaded = benchmarks.load_benchmark(benchmark)
     progress = console.Progress()
     with console.stdout_kept_clean(), _scratch() as place:
-        common = {"model": model, "model_path": models.resolve(model, lab_seed, progress), "benchmark": loaded,
+        common = {"model": model, "model_path": models.resolve(models.address(model, loaded), lab_seed, progress),
+                  "benchmark": loaded,
                   "lab_seed": lab_seed, "threads": machine.cached().threads, "place": place}  # fmt: skip
         yield common, progress
     progress.close()

@@ -10,7 +10,7 @@ import typer
 from pipeline import console
 from pipeline.commands import options
 from pipeline.commands.evaluated import judging_facts, judging_text
-from pipeline.commands.scoring import check_items, estimate, evaluate_all, strict, write_items
+from pipeline.commands.scoring import Found, by_lab, check_items, estimate, evaluate_all, strict, write_items
 
 SHOWN = 10  # items on which the two differ, in the table
 
@@ -56,10 +56,15 @@ def compare(
     with console.stdout_kept_clean():
         check_items(shelf, split, lab_seed, limit)
         estimate(shelf, judged_by, split, lab_seed, limit, len(wanted), progress.say)
-        folders = models.folders(wanted | ({"base": base} if base else {}), lab_seed, progress, family)
-        folders.pop("base", None)
-        engines = dict.fromkeys(wanted, (engine, chosen))
-        found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress, judged_by)
+        engines, named = dict.fromkeys(wanted, (engine, chosen)), wanted | ({"base": base} if base else {})
+        found: Found = {}
+        for part in by_lab(shelf, named.values()):
+            here = {role: models.address(name, part[0]) for role, name in named.items()}
+            folders = models.folders(here, lab_seed, progress, family)
+            folders.pop("base", None)
+            found |= evaluate_all(part, folders, split, lab_seed, limit, engines, progress, judged_by)
+        found = {each.name: found[each.name] for each in shelf}
+        progress("done")
         path = write_items(folder, found, private=split == "final")
     rows = [difference(name, by_role["a"], by_role["b"]) for name, by_role in found.items()]
     terms = {"split": split, "protocol": protocols.name_of(protocol)}

@@ -145,7 +145,7 @@ def lab_text(labs: list[dict[str, Any]]) -> str:
 def one_lab(lab: dict[str, Any]) -> str:
     """A lab in a line."""
     seconds = lab["pretraining_seconds"] + lab["tuning_seconds"]
-    kind = "" if lab["scale"] == "full" else f" ({lab['scale']})"
+    kind = f" ({lab['scale']})"
     return (
         f"{lab['family']}{kind}, lab seed {lab['lab_seed']}: built in {console.duration(seconds)},"
         f" {console.size(lab['bytes'])}, {lab['folder']}"

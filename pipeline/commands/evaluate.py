@@ -11,7 +11,7 @@ import typer
 from pipeline import console
 from pipeline.commands import options, terms
 from pipeline.commands.evaluated import as_text, ignored_answers, summary
-from pipeline.commands.scoring import Found, check_items, estimate, evaluate_all, write_items
+from pipeline.commands.scoring import Found, by_lab, check_items, estimate, evaluate_all, write_items
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,13 +84,17 @@ def evaluate(
         estimate(shelf, judged_by, split, lab_seed, limit, len(wanted), progress.say)
         labels = {role: Path(name) for role, name in wanted.items() if role in looked_up}
         here = {role: name for role, name in wanted.items() if role not in looked_up}
-        folders = labels | resolved(here, lab_seed, progress, family, shelf)
-        if instruct is None or published:
-            folders.pop("base", None)  # it was named for the adapter's sake
         recorded = (engine, {"file": file, "all_samples": repeats is None})
-        engines = {role: recorded if role in looked_up else plain for role in folders}
-        apart = None if looked_up else terms.configured_as(folders)
-        found = evaluate_all(shelf, folders, split, lab_seed, limit, engines, progress, judged_by, apart)
+        found: Found = {}
+        for part in by_lab(shelf, here.values()):
+            folders = labels | resolved(here, lab_seed, progress, family, part)
+            if instruct is None or published:
+                folders.pop("base", None)  # it was named for the adapter's sake
+            engines = {role: recorded if role in looked_up else plain for role in folders}
+            apart = None if looked_up else terms.configured_as(folders)
+            found |= evaluate_all(part, folders, split, lab_seed, limit, engines, progress, judged_by, apart)
+        found = {each.name: found[each.name] for each in shelf}
+        progress("done")
         path = write_items(folder, found, private=split == "final")
     if ignored := ignored_answers(found):
         progress.say(f"{ignored} recorded answers ignored: they are of another split or benchmark, or beyond --limit")
@@ -119,14 +123,17 @@ def published_anchors(shelf: list[Benchmark], base: str | None, instruct: str | 
 def resolved(
     wanted: dict[str, str], lab_seed: int, progress: console.Progress, family: str, shelf: list[Benchmark]
 ) -> dict[str, Path]:
-    """The models' folders; an anchor that cannot be had is refused with the flag that takes a published one instead."""
+    """The models' folders; an anchor that cannot be had is refused with the flag that takes a published one instead.
+
+    The benchmarks are of one lab, see `by_lab`.
+    """
     from pipeline import models, published
 
-    here = dict(wanted)
+    here = {role: models.address(name, shelf[0]) for role, name in wanted.items()}
     for role in {"base", "instruct"} & wanted.keys():
         if not Path(wanted[role]).expanduser().is_dir():
             try:
-                here[role] = str(models.resolve(wanted[role], lab_seed, progress))
+                here[role] = str(models.resolve(here[role], lab_seed, progress))
             except InputError as error:
                 raise published.instead(error, shelf, wanted.get("base")) from None
     return models.folders(here, lab_seed, progress, family)

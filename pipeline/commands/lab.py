@@ -28,17 +28,18 @@ def build(
       posttrain lab build --family qwen3
     """
     from pipeline import lab, plugins
+    from pipeline.lab.scale import labs
 
     families = options.split(family or ["all"], "family", "--family", plugins.names("families"))
     progress = console.Progress()
     with console.stdout_kept_clean():
-        folders = {name: lab.build(name, lab_seed, progress=progress) for name in families}
+        built = [(name, each, lab.build(name, lab_seed, each, progress)) for name in families for each in labs()]
     progress.close()
     if as_json:
-        console.document([{"family": name, "folder": folder} for name, folder in folders.items()])
+        console.document([{"family": name, "lab": each, "folder": folder} for name, each, folder in built])
     else:
-        for name, folder in folders.items():
-            print(f"{name}: {folder}")
+        for name, each, folder in built:
+            print(f"{name}, {each} worlds: {folder}")
 
 
 @app.command("list")

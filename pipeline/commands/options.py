@@ -133,16 +133,13 @@ def split(
 def benchmarks(values: list[str], model: str = "lab/", protocol: str = "own") -> list[str]:
     """The benchmarks asked for: names in evals/ or folders, checked to be loadable and part of the protocol.
 
-    `all` are the protocol's, or else the miniatures that the lab's models were taught for a lab model, and the others
-    for any other one.
+    `all` are the protocol's, or else the miniatures for a lab model, and the others for any other one.
     """
     from pipeline import benchmarks as shelf
     from pipeline import protocols
-    from pipeline.lab.scale import scale
 
-    tiny = shelf.tiny_names() if "all" in ",".join(values) else {}
-    taught = [name for name, world in tiny.items() if world in scale().passages]
-    everything = taught if model.startswith("lab/") else [name for name in shelf.names() if name not in tiny]
+    tiny = list(shelf.tiny_names()) if "all" in ",".join(values) else []
+    everything = tiny if model.startswith("lab/") else [name for name in shelf.names() if name not in tiny]
     if protocol != protocols.OWN:
         everything = list(protocols.load(protocol).weights)
     names = split(values, "benchmark", "--benchmark", shelf.names(), everything)

@@ -141,7 +141,7 @@ def open_run(
     asking.check(asked)
     folder, watcher = options.new_folder(out, ""), Watcher()
     with interruptible(folder), console.stdout_kept_clean():
-        request = asking.to_request(asked, watcher.resolve)
+        request = asking.to_request(asked, watcher.resolve, watcher.progress.say)
         with Session.open(folder, request) as session:
             session.on_event = watcher
             session.begin()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from pipeline.types import Benchmark, Judge
 
 Found = dict[str, dict[str, Any]]  # an `Evaluation` by benchmark and role: model, base, instruct ...
+
+
+def by_lab(shelf: list[Benchmark], names: Iterable[str]) -> list[list[Benchmark]]:
+    """The benchmarks in groups for which named models are the same: a lab model's name means another by benchmark."""
+    from pipeline import models
+
+    names = list(names)
+    groups: dict[tuple[str, ...], list[Benchmark]] = {}
+    for benchmark in shelf:
+        groups.setdefault(tuple(models.address(name, benchmark) for name in names), []).append(benchmark)
+    return list(groups.values())
 
 
 def check_items(shelf: list[Benchmark], split: options.SplitName, lab_seed: int, limit: int | None) -> None:
@@ -71,7 +82,6 @@ def evaluate_all(
                 folders["base"], benchmark, items, split, key=key, engine=engines["base"][0],
                 judge=judge, configured_as=configured_as,
             )  # fmt: skip
-    progress("done")
     return found
 
 

@@ -20,7 +20,8 @@ from filelock import FileLock, Timeout
 from pipeline import paths, plugins
 from pipeline.errors import InputError, unknown
 from pipeline.family import Family
-from pipeline.lab.scale import Scale, scale
+from pipeline.lab.scale import THREE, Scale, scale, teaching
+from pipeline.types import Benchmark
 
 LAB = "lab.json"
 LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate")
@@ -44,19 +45,28 @@ def names() -> list[str]:
     return [f"lab/{family}{suffix}" for family in plugins.names("families") for suffix in ("-base", "")]
 
 
+def address(model: str, benchmark: Benchmark) -> str:
+    """A lab model's name with the lab that is taught a benchmark's world, `lab/FAMILY@LAB`; other names as they are."""
+    if not model.startswith("lab/") or "@" in model:
+        return model
+    return f"{model}@{teaching(benchmark.items.get('world'))}"
+
+
 def resolve(name: str, lab_seed: int = 0, progress: Told | None = None) -> Path:
-    """The folder of `lab/FAMILY-base` or `lab/FAMILY`, built if it is not in the cache."""
-    if name not in names():
-        raise unknown("lab model", name, names())
-    family = name.removeprefix("lab/").removesuffix("-base")
-    return build(family, lab_seed, progress=progress) / ("base" if name.endswith("-base") else "instruct")
+    """The folder of `lab/FAMILY-base` or `lab/FAMILY`, perhaps with `@LAB`, built if it is not in the cache."""
+    model, _, lab = name.partition("@")
+    if model not in names():
+        raise unknown("lab model", model, names())
+    family = model.removeprefix("lab/").removesuffix("-base")
+    folder = build(family, lab_seed, lab or THREE.name, progress)
+    return folder / ("base" if model.endswith("-base") else "instruct")
 
 
-def build(family: str, lab_seed: int = 0, progress: Told | None = None) -> Path:
-    """A family's lab folder. Two processes that want it at once build it once; a killed build leaves nothing."""
+def build(family: str, lab_seed: int = 0, lab: str = THREE.name, progress: Told | None = None) -> Path:
+    """The folder of a family's lab. Two processes that want it at once build it once; a killed build leaves nothing."""
     if family not in plugins.names("families"):
         raise unknown("family", family, plugins.names("families"))
-    sized = scale()
+    sized = scale(lab)
     known: Family = plugins.load("families", family).FAMILY
     folder = _root() / f"{family}-{lab_seed}-{fingerprint(known, sized, lab_seed)}"
     if (folder / LAB).is_file():
@@ -65,10 +75,10 @@ def build(family: str, lab_seed: int = 0, progress: Told | None = None) -> Path:
     told = progress or (lambda *_: None)
     lock = Path(f"{folder}.lock")
     if _held(lock):
-        told(f"lab {family}: another process builds it, waiting for that")
+        told(f"lab {family}, {lab} worlds: another process builds it, waiting for that")
     with FileLock(lock):
         if not (folder / LAB).is_file():
-            told(f"lab {family}: building")
+            told(f"lab {family}, {lab} worlds: building")
             _build(folder, known, sized, lab_seed, told)
     return folder
 
