@@ -30,7 +30,9 @@ class Arm:
 def arm(asked: Asked, agent: str, seed: int, place: Path) -> Arm:
     """The run of an agent with a seed, below `place`."""
     slug = re.sub(r"[^\w.-]+", "-", agent)  # it may be a dotted address, or carry an argument
-    own = asked.agent_options if agent == asked.agent else agent_options.taken_by(agent, asked.agent_options)
+    own = asked.agent_options
+    if own and agent != asked.agent:
+        own = agent_options.taken_by(agent, own)
     named = {"agent": agent, "seed": seed, "agent_options": own}
     return Arm(asked.model_copy(update=named), place / ARMS / f"{slug}-{seed}")
 

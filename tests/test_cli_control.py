@@ -76,7 +76,7 @@ def test_wrong_input_is_one_line_and_nothing_is_made(run, tmp_path, more, word):
 
 
 def test_agents_are_read_from_commas_and_repeats_and_an_argument_keeps_its_commas():
-    assert options.agents(["random, plain", "random"], "--control") == ["random", "plain"]
+    assert options.agents(["random, plain", "random"], "--control") == ["random", "plain", "random"]  # refused later
     assert options.agents(["random,team:asha,plain"], "--control") == ["random", "team:asha,plain"]
     assert options.agents(["team:asha,plain", "random"], "--control") == ["team:asha,plain", "random"]
     assert options.agents(["my.agents:best,random"], "--control") == ["my.agents:best", "random"]

@@ -218,7 +218,7 @@ def thinking(wanted: bool, engine: str) -> dict[str, Any]:
 
 
 def agents(values: list[str], option: str) -> list[str]:
-    """The agents in options such as `--control random,tpe --control team:asha,tpe`, in order, each once.
+    """The agents in options such as `--control random,tpe --control team:asha,tpe`, in order.
 
     What follows NAME: belongs to NAME, commas too, so that such an agent comes last in its option.
     """
@@ -231,7 +231,7 @@ def agents(values: list[str], option: str) -> list[str]:
         names += parts if argued is None else [*parts[:argued], ",".join(parts[argued:])]
     if not all(names):
         raise InputError(f"{option} '{','.join(values)}': an empty name; see `posttrain list agents`")
-    return list(dict.fromkeys(names))
+    return names
 
 
 def plugin(kind: str, name: str, option: str) -> str:

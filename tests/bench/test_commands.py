@@ -136,7 +136,7 @@ def test_parity_is_measured_as_asked_for(run, shown, monkeypatch, tmp_path):
     given = ["--benchmark", "bfcl_ast:parallel,gsm8k", "--limit", 5, "--max-tokens", 9, "--batch", 2, "--lab-seed", 3]
     assert run("bench", "parity", "--model", "lab/qwen3", "--out", "x", *given)[0] == 0
     names = ["bfcl_ast:parallel", "gsm8k"]
-    assert seen == [("lab/qwen3", "lab/qwen3", names, 3, 5, 9, 2, 2, Path("x"))]
+    assert seen == [("lab/qwen3", "lab/qwen3@three", names, 3, 5, 9, 2, 2, Path("x"))]
 
 
 @pytest.mark.lab

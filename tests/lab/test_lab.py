@@ -87,7 +87,7 @@ def test_two_processes_that_want_a_lab_build_it_once(tmp_path: Path) -> None:
     code = (
         "from pipeline import lab; told = [];"
         "f = lab.build('smollm3', 0, progress=lambda what, *_: told.append(what));"
-        "print(f.name, 'lab smollm3: building' in told)"
+        "print(f.name, 'lab smollm3, three worlds: building' in told)"
     )
     env = {**os.environ, "POSTTRAIN_HOME": str(tmp_path), "POSTTRAIN_LAB": "micro"}
     command = [sys.executable, "-c", code]
