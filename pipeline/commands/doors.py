@@ -75,7 +75,8 @@ def mcp(
         return
     say = console.Progress().say
     if not http:
-        say(f"posttrain mcp: serving {folder} on stdin and stdout")
+        none = "" if (folder / "run.json").is_file() else " (no run yet: the tool `open` makes one)"
+        say(f"posttrain mcp: serving {folder} on stdin and stdout{none}")
         server.serve_stdio(folder, executor)
         return
     with console.stdout_kept_clean():

@@ -15,7 +15,8 @@ from pipeline.errors import JudgeError
 from pipeline.judges import store
 from pipeline.judges.client import check
 from pipeline.judges.purse import Purse, money
-from pipeline.providers.client import Busy, Client, Reply, open_client
+from pipeline.providers.client import Client, open_client
+from pipeline.providers.exchange import Busy, Reply
 from pipeline.providers.prices import dollars, tokens
 from pipeline.types import Judge
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.paths import digest, home, read_json, write_json
-from pipeline.providers.client import Client, Reply
+from pipeline.providers.client import Client
+from pipeline.providers.exchange import Reply
 
 FOLDER = "judge_replies"  # below POSTTRAIN_HOME
 VERSION = 1

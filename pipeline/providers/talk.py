@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from pipeline.errors import InputError
-from pipeline.providers.client import Busy, Client, Form, Reply, open_client
+from pipeline.providers.client import Client, Form, open_client
+from pipeline.providers.exchange import Busy, Reply
 from pipeline.providers.names import Address
 from pipeline.providers.prices import dollars
 from pipeline.providers.record import Cost, Ended, Exchange, Log, Turns

@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.fake_provider import PLAYS, FakeProvider, Reply
-from pipeline.providers import client
-from pipeline.providers.client import Busy, Form, open_client
+from pipeline.providers import exchange
+from pipeline.providers.client import Form, open_client
+from pipeline.providers.exchange import Busy
 from pipeline.providers.names import PROPOSER, parse
 
 FORM = Form("answer", {"type": "object"})
@@ -108,5 +109,5 @@ def test_errors_are_one_printable_line_without_the_key(monkeypatch):
 
 @pytest.mark.parametrize("told", [None, -5, "many", 10**12])
 def test_counts_of_tokens_that_cannot_be_are_none(told):
-    reply = client._clean(parse("http://h/v1#m", PROPOSER), client.Reply("a\ud800b", told, 7))
+    reply = exchange._clean(parse("http://h/v1#m", PROPOSER), exchange.Reply("a\ud800b", told, 7))
     assert (reply.text, reply.input_tokens, reply.output_tokens) == ("a?b", 0, 7)
