@@ -156,6 +156,15 @@ def on_whole_test(benchmark: Benchmark) -> Benchmark:
     return benchmark.model_copy(update={"items": whole})
 
 
+def places_in_whole(benchmark: Benchmark, split: Split, key: ItemsKey) -> dict[str, int]:
+    """The index of each item, by id, in the same split of what `benchmark` is a part of; {} of a whole benchmark."""
+    if ":" not in benchmark.name:
+        return {}
+    whole, source = load_benchmark(benchmark.folder), _items_of(benchmark)
+    whole = on_whole_test(whole) if isinstance(source, SetItems) and source.whole else whole
+    return {item["id"]: number for number, item in enumerate(items(whole, split, key))}
+
+
 def final_pool(benchmark: Benchmark, key: ItemsKey) -> list[Item]:
     """All reserved final items, selected or not: what no training data may hold. Treat them as read-only."""
     source = _items_of(benchmark)

@@ -35,6 +35,7 @@ class Protocol(Strict):
     items: Literal["own", "test"] = "own"  # test: search and final items are both the whole test set
     decoding: dict[str, Decoding] = {}  # by benchmark; without: the benchmark's own
     few_shot: Decoding | None = None  # of the few-shot base, repeated as its benchmark is; without: as all
+    reshuffled: tuple[str, ...] = ()  # benchmarks of which each of several answers is to its item in another order
     unit: Literal["share", "percent"] = "share"  # of published scores, here and where they are compared
     pairs: dict[str, str] = {}  # base: instruct
     averages: dict[str, float] = {}  # published weighted averages, by row
@@ -44,9 +45,10 @@ class Protocol(Strict):
         for name, weight in self.weights.items():
             if not weight > 0.0:
                 raise ValueError(f"weights: {name}: must be above 0, not {weight}")
-        for name in self.decoding:
-            if name not in self.weights:
-                raise ValueError(f"decoding: {name} has no weight: benchmarks are {', '.join(self.weights)}")
+        for key, named in (("decoding", self.decoding), ("reshuffled", self.reshuffled)):
+            for name in named:
+                if name not in self.weights:
+                    raise ValueError(f"{key}: {name} has no weight: benchmarks are {', '.join(self.weights)}")
         return self
 
     def average(self, scores: Scores) -> float:
@@ -131,6 +133,7 @@ def benchmark(name: str | Path, protocol: str = OWN) -> Benchmark:
         "weight": terms.weights[loaded.name],
         "decoding": terms.decoding.get(loaded.name, loaded.decoding),
         "few_shot_decoding": terms.few_shot_of(loaded.name),
+        "reshuffled": loaded.name in terms.reshuffled,
     }
     changed = loaded.model_copy(update=changes)
     return on_whole_test(changed) if terms.items == "test" else changed

@@ -301,6 +301,7 @@ class Benchmark(Strict):
     max_tokens: int = 128
     runs_code: bool = False  # answers are executed: only where there is a sandbox
     decoding: Decoding = GREEDY
+    reshuffled: bool = False  # each of several answers is to its item reshuffled: `reshuffled` in the task's utils.py
     few_shot_decoding: Decoding | None = None  # of the few-shot base, where a protocol has it decoded otherwise
     anchors: PublishedAnchors | None = None
     command: str = ""  # of the scorer `program`, run in the benchmark's folder; `metric` is then a key of its JSON
@@ -361,6 +362,7 @@ class Request(Record):
     benchmark: str = ""  # what it belongs to and which item it asks, for engines that look answers up
     item: str = ""
     index: int = -1  # of the item among its split's
+    copy_number: int | None = None  # which of an item's answers this is, where each one is asked for by itself
 
 
 class Completion(Record):

@@ -147,6 +147,12 @@ def test_v1_2_draws_several_samples_as_each_model_says_and_v1_one(name, repeats)
     assert protocols.benchmark(name, V1_2).few_shot_decoding == few_shot.model_copy(update={"repeats": repeats})
 
 
+def test_v1_2_shuffles_the_options_of_gpqa_anew_for_every_sample():
+    found = {name: protocols.benchmark(name, V1_2).reshuffled for name in protocols.load(V1_2).weights}
+    assert [name for name, is_so in found.items() if is_so] == ["gpqamain"]
+    assert not protocols.benchmark("gpqamain", V1).reshuffled and not protocols.benchmark("gpqamain").reshuffled
+
+
 def test_judged_benchmarks_are_sampled_once():
     for name in ("arenahardwriting", "healthbench"):
         assert protocols.load(V1_2).decoding[name] == protocols.load(V1).decoding[name] == Decoding(own="vllm")
@@ -215,6 +221,7 @@ def test_a_benchmark_that_is_not_part_of_a_protocol_is_refused(name, said):
         ("repeats: 2", "repeats: 0", "decoding.tiny_gsm8k.repeats: must be greater than or equal to 1"),
         ("temperature: 0.7, ", "", "greedy decoding (temperature 0) draws nothing"),
         ("{tiny_gsm8k: {temp", "{tiny: {temp", "decoding: tiny has no weight"),
+        ("weights:", "reshuffled: [tiny_gpqa]\nweights:", "reshuffled: tiny_gpqa has no weight"),
         ("temperature: 0.7", "temperature: hot", "decoding.tiny_gsm8k.temperature: must be a number"),
     ],
 )

@@ -33,6 +33,15 @@ def item(row: dict[str, Any], number: int, seed: int) -> dict[str, Any]:
     }
 
 
+def reshuffled(doc: dict[str, Any], number: int) -> dict[str, Any]:
+    """The item as answer `number` of several is asked for: the first as it is, the others with another order each."""
+    if not number:
+        return doc
+    options, right = list(doc["options"]), doc["options"][LETTERS.index(doc["answer"])]
+    random.Random(f"gpqa/{number}/{doc['question']}/{options}").shuffle(options)
+    return {**doc, "options": options, "answer": LETTERS[options.index(right)]}
+
+
 def question(doc: dict[str, Any]) -> str:
     """The user's turn."""
     shown = "\n".join(f"{letter}) {option}" for letter, option in zip(LETTERS, doc["options"], strict=False))

@@ -52,7 +52,7 @@ class HfEngine:
         """`n` completions per request. Equal for every batch size, and for equal seeds if sampled."""
         prompts = self._encode(requests)
         rows = [
-            [self._row(request, prompt, (number, copy)) for copy in range(request.n)]
+            [self._row(request, prompt, (number, copy + (request.copy_number or 0))) for copy in range(request.n)]
             for number, (request, prompt) in enumerate(zip(requests, prompts, strict=True))
         ]
         # longest first: if memory is short, it shows in the first batch

@@ -2,12 +2,13 @@
 
 An index counts the items of the split in their own order; an id is the data set's, and counts where both are given. A
 line may name its `benchmark` and say whether the answer `stopped` by itself. The same index or id again is another
-sample of the same item.
+sample of the same item. An index beside a benchmark's name counts in the whole of it, also where one part is
+asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,24 @@ SHOWN = 5  # of the items without an answer
 Key = tuple[str, str | int]  # benchmark ("" for any), and an id (text) or an index (number)
 
 
-def open_engine(model_path: str, file: str = "", all_samples: bool = False, **options: Any) -> Recorded:
+def open_engine(
+    model_path: str, file: str = "", all_samples: bool = False, places: Mapping[str, int] | None = None, **options: Any
+) -> Recorded:
     """An engine on a file of answers; the model is only a label. `all_samples`: whatever number of them is asked for.
 
-    Raises DataError: missing, broken (with the line).
+    `places` are the indices that the items of a part have in the whole's split, by id. Raises DataError: missing,
+    broken (with the line).
     """
     if not file:
         raise InputError("--engine recorded: name the file of answers, as in recorded:answers.jsonl")
-    return Recorded(Path(file).expanduser(), all_samples)
+    return Recorded(Path(file).expanduser(), all_samples, places or {})
 
 
 class Recorded:
     """Looks answers up. `unused` are the rows of the file that no request asked for."""
 
-    def __init__(self, path: Path, all_samples: bool = False) -> None:
-        self.path, self.all_samples = path, all_samples
+    def __init__(self, path: Path, all_samples: bool = False, places: Mapping[str, int] | None = None) -> None:
+        self.path, self.all_samples, self.places = path, all_samples, places or {}
         self.samples: dict[Key, list[tuple[int, Completion]]] = {}  # with the number of their row
         rows = read_rows(path)
         for number, row in enumerate(rows, start=1):
@@ -42,9 +46,12 @@ class Recorded:
         self.unused = frozenset(range(1, len(rows) + 1))
 
     def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
-        """The first `n` recorded answers of each item. Raises DataError that lists items with too few."""
+        """The first `n` recorded answers of each item, or the one with the copy number that is asked for.
+
+        Raises DataError that lists items with too few. With `all_samples` only an item without any has too few.
+        """
         found = [self._answers(request) for request in requests]
-        wanted = [1 if self.all_samples else request.n for request in requests]
+        wanted = [1 if self.all_samples else (request.copy_number or 0) + request.n for request in requests]
         missing = [request.item for request, rows, n in zip(requests, found, wanted, strict=True) if len(rows) < n]
         if missing:
             shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
@@ -54,18 +61,26 @@ class Recorded:
                 "add them, or score fewer items with --limit"
             )
         self.unused -= {number for rows in found for number, _ in rows}
-        kept = [rows if self.all_samples else rows[:n] for n, rows in zip(wanted, found, strict=True)]
+        kept = [self._asked(request, rows) for request, rows in zip(requests, found, strict=True)]
         return [[answer for _, answer in rows] for rows in kept]
 
+    def _asked(self, request: Request, rows: list[tuple[int, Completion]]) -> list[tuple[int, Completion]]:
+        if request.copy_number is not None:
+            return rows[request.copy_number : request.copy_number + 1]
+        return rows if self.all_samples else rows[: request.n]
+
     def _answers(self, request: Request) -> list[tuple[int, Completion]]:
-        return next((self.samples[key] for key in _keys(request) if key in self.samples), [])
+        return next((self.samples[key] for key in self._keys(request) if key in self.samples), [])
 
-
-def _keys(request: Request) -> Iterator[Key]:
-    """Under which an item's answers may stand; a part's answers also under the whole's name."""
-    for benchmark in (request.benchmark, request.benchmark.partition(":")[0], "", _some_part_of(request.benchmark)):
-        yield benchmark, request.item
-        yield benchmark, request.index
+    def _keys(self, request: Request) -> Iterator[Key]:
+        """Under which an item's answers may stand; a part's answers also under the whole's name."""
+        whole, _, part = request.benchmark.partition(":")
+        for benchmark in (request.benchmark, *([whole] if part else []), "", _some_part_of(request.benchmark)):
+            yield benchmark, request.item
+            if not part or benchmark != whole:
+                yield benchmark, request.index
+            elif request.item in self.places:
+                yield whole, self.places[request.item]
 
 
 def _places(benchmark: str, name: str | int) -> Iterator[Key]:

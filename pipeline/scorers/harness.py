@@ -16,6 +16,7 @@ from lm_eval.tasks import TaskManager
 from pipeline.contracts import Engine
 from pipeline.errors import InputError
 from pipeline.repeats import merged
+from pipeline.set_items import utils
 from pipeline.types import Benchmark, Completion, Request
 
 Item = dict[str, Any]
@@ -28,6 +29,7 @@ def score(
     """One result per item, in their order: {"id", "strict", "lenient", "response", "stopped", "tokens", "ending"}.
 
     Several answers to an item are drawn as `benchmark.decoding` says, each is scored, and merged (`repeats.merged`).
+    If the benchmark is `reshuffled` each of them is to the item as the task's `reshuffled(item, number)` has it.
     Without `few_shot` the question is one chat turn; with it the task's raw text form, after that many of `shots`.
     Raises InputError if the benchmark's folder lacks the task or the task does not return strict and lenient.
     """
@@ -36,6 +38,8 @@ def score(
     if len(shots) < few_shot:
         raise InputError(f"benchmark '{benchmark.name}': {few_shot} examples are asked for, {len(shots)} there")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of what is meant to be so here
+    if benchmark.reshuffled and benchmark.decoding.repeats > 1:
+        return _reshuffled(engine, benchmark, items, few_shot, shots)
     task = _load(benchmark, items, few_shot, shots)
     adapter = EngineLM(engine, benchmark, items)
     answers = [_scored(benchmark, task, adapter, few_shot)]
@@ -45,6 +49,25 @@ def score(
     return [
         merged([found[number] for found in answers[: len(adapter.completions[number])]]) for number in range(len(items))
     ]
+
+
+def _reshuffled(
+    engine: Engine, benchmark: Benchmark, items: Sequence[Item], few_shot: int, shots: Sequence[Item]
+) -> list[Item]:
+    """As `score`, each answer with its `shuffle`: the number under which `reshuffled` gives the item it is to."""
+    change = getattr(utils(benchmark.folder), "reshuffled", None)
+    if change is None:
+        path = Path(benchmark.folder) / "utils.py"
+        raise InputError(f"{path}: has no reshuffled(item, number): a benchmark that is `reshuffled` needs it")
+    found: list[list[Item]] = [[] for _ in items]
+    for number in range(benchmark.decoding.repeats):
+        changed, examples = [change(item, number) for item in items], [change(shot, number) for shot in shots]
+        adapter = EngineLM(engine, benchmark, changed, number)
+        rows = _scored(benchmark, _load(benchmark, changed, few_shot, examples), adapter, few_shot)
+        for place, row in enumerate(rows):
+            if adapter.completions[place]:  # recorded answers may be fewer
+                found[place].append({**row, "shuffle": number})
+    return [merged(answers) for answers in found]
 
 
 def _scored(benchmark: Benchmark, task: Any, adapter: EngineLM, few_shot: int) -> list[Item]:
@@ -96,14 +119,15 @@ class EngineLM(LM):
     """Our engine as lm-eval sees it. Chats reach the engine as messages: in between they travel as JSON text.
 
     An item that has `messages` is a chat of several turns, which a task's one text cannot say: these are sent instead.
+    With a `number` of an answer only this one of several is asked for.
     """
 
     CHAT = "\x00chat:"
     tokenizer_name = "posttrain"
 
-    def __init__(self, engine: Engine, benchmark: Benchmark, items: Sequence[Item]) -> None:
+    def __init__(self, engine: Engine, benchmark: Benchmark, items: Sequence[Item], number: int | None = None) -> None:
         super().__init__()
-        self.engine, self.benchmark, self.items = engine, benchmark, items
+        self.engine, self.benchmark, self.items, self.number = engine, benchmark, items, number
         self.completions: dict[int, list[Completion]] = {}  # by lm-eval's document number
         self.copy = 0  # which of an item's answers lm-eval is given
 
@@ -121,7 +145,7 @@ class EngineLM(LM):
 
     def answer(self, number: int) -> Completion:
         """The answer in turn to a document; its first one where it has no more (recorded answers may be uneven)."""
-        completions = self.completions[number]
+        completions = self.completions[number] or [Completion(text="", stopped=None, tokens=0)]
         return completions[self.copy if self.copy < len(completions) else 0]
 
     def _request(self, context: str, settings: dict[str, Any], number: int | None = None) -> Request:
@@ -134,7 +158,7 @@ class EngineLM(LM):
             **form,
             until=(until,) if isinstance(until, str) else tuple(until),
             max_tokens=self.benchmark.max_tokens,
-            **self.benchmark.decoding.asked(),
+            **self.benchmark.decoding.asked() | ({} if self.number is None else {"n": 1, "copy_number": self.number}),
             benchmark=self.benchmark.name,
             item=str(item.get("id", "")),
             index=number if number is not None else -1,

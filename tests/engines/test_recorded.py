@@ -46,11 +46,31 @@ def test_the_id_counts_where_both_are_given_and_may_be_a_number(recorded):
         engine.generate([asked(0)])
 
 
-def test_a_line_may_name_its_benchmark_and_a_part_has_its_whole_s_answers(recorded):
+def test_a_line_may_name_its_benchmark_and_a_part_has_its_whole_s_answers_by_id(recorded):
     engine = recorded(
-        {"index": 0, "benchmark": "b", "response": "of b"}, {"index": 0, "benchmark": "c", "response": "of c"}
+        {"id": "x", "benchmark": "b", "response": "of b"}, {"index": 0, "benchmark": "c", "response": "of c"}
     )
-    assert texts(engine.generate([asked(0, benchmark="c"), asked(0, benchmark="b:part")])) == [["of c"], ["of b"]]
+    assert texts(engine.generate([asked(0, benchmark="c"), asked(0, "x", "b:part")])) == [["of c"], ["of b"]]
+
+
+def test_an_index_beside_the_whole_s_name_counts_in_the_whole_where_a_part_is_asked_for(tmp_path, recorded):
+    rows = [{"index": number, "benchmark": "b", "response": f"to {number}"} for number in range(4)]
+    with pytest.raises(DataError, match="1 of 1 items have fewer than 1 answers: item-0"):
+        recorded(*rows).generate([asked(0, benchmark="b:part")])
+    engine = open_engine("any label", str(tmp_path / "answers.jsonl"), places={"x": 2, "y": 3})
+    found = engine.generate([asked(0, "x", "b:part"), asked(1, "y", "b:part")])
+    assert texts(found) == [["to 2"], ["to 3"]] and engine.unused == {1, 2}
+    assert texts(engine.generate([asked(0), asked(1)])) == [["to 0"], ["to 1"]]
+
+
+def test_an_answer_by_its_number_is_one_of_the_samples(tmp_path, recorded):
+    engine = recorded(*({"index": 0, "response": text} for text in "abc"))
+    one = asked(0).model_copy(update={"copy_number": 1})
+    assert texts(engine.generate([one])) == [["b"]]
+    with pytest.raises(DataError, match="fewer than 4 answers"):
+        engine.generate([one.model_copy(update={"copy_number": 3})])
+    whatever = open_engine("any label", str(tmp_path / "answers.jsonl"), all_samples=True)
+    assert texts(whatever.generate([one, one.model_copy(update={"copy_number": 3})])) == [["b"], []]
 
 
 def test_a_whole_has_the_answers_of_its_parts_by_id_but_not_by_index(recorded):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 
 import pytest
 
 from pipeline import benchmarks, worlds
-from pipeline.errors import InputError
+from pipeline.errors import DataError, InputError
 from pipeline.scorers import harness
-from pipeline.types import GREEDY, Completion, Decoding, ItemsKey, Request
+from pipeline.types import GREEDY, Benchmark, Completion, Decoding, ItemsKey, Request
 
 KEY = ItemsKey(lab_seed=3)
 TASKS = ["tiny_aime", "tiny_bfcl", "tiny_gpqa", "tiny_gsm8k", "tiny_health"]
@@ -73,6 +74,85 @@ def test_few_shot_is_raw_text_with_the_same_worked_examples_before_every_questio
         f"{examples}Question: {item['question']}\nAnswer:" for item in items
     ]
     assert engine.asked[0].until == ("\n\n", "Question:")
+
+
+class Ordered:
+    """Answers the letter of the option that is asked for among those that it is shown."""
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted, self.asked = wanted, []
+
+    def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
+        self.asked.append(list(requests))
+        return [[Completion(text=f"ANSWER: {self.letter(each)}", stopped=True, tokens=4)] for each in requests]
+
+    def letter(self, request: Request) -> str:
+        shown = request.messages[-1]["content"] if request.messages else request.text.rpartition("Question: ")[2]
+        return next(line[0] for line in shown.splitlines() if line.endswith(f") {self.wanted}"))
+
+
+OPTIONS = ["one", "two", "three", "four"]
+CHOICES = [{"id": f"g{i}", "question": f"Q{i}?", "options": OPTIONS, "answer": "B"} for i in range(8)]
+
+
+def gpqa(**changes) -> Benchmark:
+    drawn = {"decoding": Decoding(temperature=0.6, repeats=3), "reshuffled": True}
+    return benchmarks.load_benchmark("gpqamain").model_copy(update=drawn | changes)
+
+
+def test_each_answer_to_a_reshuffled_item_is_to_another_order_of_its_options():
+    engine = Ordered("two")
+    results = harness.score(engine, gpqa(), CHOICES)
+    assert [result["strict"] for result in results] == [1.0] * 8  # the letter that is right moves with its option
+    assert [[answer["shuffle"] for answer in result["responses"]] for result in results] == [[0, 1, 2]] * 8
+    assert [[request.copy_number for request in asked] for asked in engine.asked] == [[0] * 8, [1] * 8, [2] * 8]
+    letters = [{answer["response"] for answer in result["responses"]} for result in results]
+    assert max(map(len, letters)) > 1 and {request.n for asked in engine.asked for request in asked} == {1}
+    assert [result["strict"] for result in harness.score(Ordered("one"), gpqa(), CHOICES)] == [0.0] * 8
+    again = harness.score(Ordered("two"), gpqa(), CHOICES)
+    assert again == results
+
+
+def test_worked_examples_are_reshuffled_with_their_items_and_no_item_is_its_own_example():
+    engine = Ordered("two")
+    results = harness.score(engine, gpqa(), CHOICES, few_shot=2, shots=CHOICES[:3])
+    assert [result["strict"] for result in results] == [1.0] * 8
+    for asked in engine.asked:
+        pairs = zip(asked, CHOICES, strict=True)
+        assert [request.text.count(f"Question: {item['question']}") for request, item in pairs] == [1] * 8
+
+
+def test_greedily_and_elsewhere_the_order_stays():
+    engine = Ordered("two")
+    assert "responses" not in harness.score(engine, gpqa(decoding=GREEDY), CHOICES)[0]
+    assert engine.asked[0][0].copy_number is None and engine.asked[0][0].n == 1
+    engine = Ordered("two")
+    harness.score(engine, gpqa(reshuffled=False), CHOICES)
+    assert len(engine.asked) == 1 and engine.asked[0][0].n == 3
+
+
+def test_recorded_answers_to_reshuffled_items_are_taken_in_their_order(tmp_path):
+    from pipeline.engines import recorded
+    from pipeline.set_items import utils
+
+    changed = utils(gpqa().folder).reshuffled
+    rows = [{"id": item["id"], "response": f"ANSWER: {changed(item, number)['answer']}"}
+            for number in range(3) for item in CHOICES][:-1]  # fmt: skip
+    path = tmp_path / "answers.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    results = harness.score(recorded.open_engine("label", str(path), all_samples=True), gpqa(), CHOICES)
+    assert [result["strict"] for result in results] == [1.0] * 8
+    assert [len(result["responses"]) for result in results] == [3] * 7 + [2]
+    with pytest.raises(DataError, match="1 of 8 items have fewer than 3 answers: g7"):
+        harness.score(recorded.open_engine("label", str(path)), gpqa(), CHOICES)
+
+
+def test_a_task_that_cannot_be_reshuffled_says_so():
+    benchmark = benchmarks.load_benchmark("gsm8k").model_copy(
+        update={"decoding": Decoding(temperature=0.6, repeats=2), "reshuffled": True}
+    )
+    with pytest.raises(InputError, match=r"gsm8k.utils.py: has no reshuffled\(item, number\)"):
+        harness.score(Scripted(["7"]), benchmark, [{"id": "a", "question": "?", "answer": "7", "solution": ""}])
 
 
 def test_what_cannot_be_scored_says_why(tmp_path):
