@@ -21,7 +21,6 @@ from pipeline.repeats import answers_of, passes, within
 from pipeline.types import Benchmark, Cost, ItemsKey, Judge, Record, Score
 
 Item = dict[str, Any]
-ENOUGH_STOPS = 0.95  # share of answers that must end by themselves
 
 
 @dataclass(frozen=True)
@@ -141,11 +140,6 @@ def _stops(results: Sequence[Item], few_shot: int) -> float | None:
     stopped = [answer["stopped"] for result in results for answer in answers_of(result)]
     known = [each for each in stopped if each is not None]
     return float(np.mean(known)) if known and not few_shot else None
-
-
-def stops_enough(score: Score) -> bool:
-    """Whether the model ends its turns by itself: at least 95% of the answers did."""
-    return score.stops is None or score.stops >= ENOUGH_STOPS
 
 
 def why_not_stopping(results: Sequence[Item], max_tokens: int, end: str) -> str:

@@ -26,6 +26,7 @@ from pipeline.evaluate import Evaluated, Evaluation
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob, SubmissionJob, TrialJob
 from pipeline.paths import digest, read_json, read_jsonl, write_json, write_jsonl
 from pipeline.request import RunRequest
+from pipeline.stopping import Stopping
 from pipeline.training import CHECKPOINT, MODEL, PROGRESS
 from pipeline.types import (
     Budget,
@@ -158,10 +159,11 @@ def submission(folder: Path) -> None:
     write_json(folder / OUTCOME, found | {"cost": found["cost"] | {"seconds": found["cost"]["eval_seconds"]}})
 
 
-def _fake_evaluation(job: SubmissionJob, model: Path) -> Evaluation:
+def _fake_evaluation(job: SubmissionJob, model: Path) -> tuple[Evaluation, Stopping]:
     items, known = model.parent / ITEMS, read_json(model / MARK)["score"]
     score = _score_items(items, known, "search", job.key, job.search_limit)
-    return Evaluation(score, read_jsonl(items), 0.2 * train_seconds())
+    found = Evaluation(score, read_jsonl(items), 0.2 * train_seconds())
+    return found, Stopping(share=1.0, answers=len(found.items))
 
 
 def quality(recipe: Recipe, fidelity: float) -> float:

@@ -9,18 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import benchmarks, checkpoint, plugins, protocols
-from pipeline.chat import family_of
 from pipeline.errors import PosttrainError
-from pipeline.evaluate import Evaluation, evaluate, stops_enough, why_not_stopping
+from pipeline.evaluate import Evaluation, evaluate
 from pipeline.jobs import ITEMS, JOB, OUTCOME, SubmissionJob
 from pipeline.keeping import DOES_NOT_STOP
 from pipeline.paths import read_json, write_json, write_jsonl
 from pipeline.request import UNVERIFIED
+from pipeline.stopping import Stopping, examine
 from pipeline.training import MODEL
 from pipeline.types import Cost, Outcome, Verdict
 
 WHY_UNVERIFIED = "made outside the run: what it was trained from and on is not known"
-Scored = Callable[[SubmissionJob, Path], Evaluation]
+Scored = Callable[[SubmissionJob, Path], tuple[Evaluation, Stopping]]
 
 
 def main(folder: str | Path) -> None:
@@ -31,13 +31,13 @@ def main(folder: str | Path) -> None:
 def score(folder: Path, scored: Scored) -> None:
     """The submission's story; `scored` evaluates the copy. What is not scored is not kept."""
     job, begun = SubmissionJob.model_validate(read_json(folder / JOB)), time.monotonic()
-    found, error, verdicts = None, None, list[Verdict]()
+    found, stopping, error, verdicts = None, None, None, list[Verdict]()
     try:
         checkpoint.take(Path(job.source), folder / MODEL, Path(job.model_path))
         verdicts = _verdicts(job, folder / MODEL)
         error = next((verdict.reason for verdict in verdicts if not verdict.ok), None)
         if error is None:
-            found = scored(job, folder / MODEL)
+            found, stopping = scored(job, folder / MODEL)
             write_jsonl(folder / ITEMS, found.items)
     except PosttrainError as raised:
         error = str(raised)
@@ -46,10 +46,10 @@ def score(folder: Path, scored: Scored) -> None:
         error = " ".join([f"{type(raised).__name__}:", *str(raised).split()])[:300]
     if found is None:
         shutil.rmtree(folder / MODEL, ignore_errors=True)
-    labels, reasons = _labels(job, folder / MODEL, found)
+    labels, reasons = _labels(stopping)
     cost = Cost(
         seconds=time.monotonic() - begun,
-        eval_seconds=found.seconds if found else 0.0,
+        eval_seconds=sum(each.seconds for each in (found, stopping) if each),
         dollars=found.dollars if found else 0.0,
     )
     scores = (found.score,) if found else ()
@@ -64,16 +64,16 @@ def _verdicts(job: SubmissionJob, model: Path) -> list[Verdict]:
     return [plugins.load("guards", name).on_submission(model, references) for name in job.guards]
 
 
-def _evaluated(job: SubmissionJob, model: Path) -> Evaluation:
+def _evaluated(job: SubmissionJob, model: Path) -> tuple[Evaluation, Stopping]:
     benchmark = protocols.benchmark(job.benchmark, job.protocol)
     items = benchmarks.items(benchmark, "search", job.key, job.search_limit)
-    return evaluate(model, benchmark, items, "search", key=job.key, judge=job.judge)
+    found = evaluate(model, benchmark, items, "search", key=job.key, judge=job.judge)
+    return found, examine(model, benchmark, job.key, found)
 
 
-def _labels(job: SubmissionJob, model: Path, found: Evaluation | None) -> tuple[list[str], dict[str, str]]:
+def _labels(stopping: Stopping | None) -> tuple[list[str], dict[str, str]]:
     labels, reasons = [UNVERIFIED], {UNVERIFIED: WHY_UNVERIFIED}
-    if found is not None and not stops_enough(found.score):
-        most = protocols.benchmark(job.benchmark, job.protocol).max_tokens
+    if stopping is not None and not stopping.suffices:
         labels.append(DOES_NOT_STOP)
-        reasons[DOES_NOT_STOP] = why_not_stopping(found.items, most, family_of(model).end_of_turn)
+        reasons[DOES_NOT_STOP] = stopping.why
     return labels, reasons

@@ -7,14 +7,14 @@ import traceback
 from pathlib import Path
 
 from pipeline import benchmarks, data, plugins, programs
-from pipeline.chat import family_of
 from pipeline.errors import PosttrainError
-from pipeline.evaluate import Evaluation, evaluate, stops_enough, why_not_stopping
+from pipeline.evaluate import Evaluation, evaluate
 from pipeline.inspection import inspect_source
 from pipeline.jobs import ITEMS, JOB, OUTCOME, TrialJob
 from pipeline.keeping import DOES_NOT_STOP
 from pipeline.paths import read_json, write_json, write_jsonl
 from pipeline.stages import Stages
+from pipeline.stopping import Stopping, examine
 from pipeline.training import CHECKPOINT
 from pipeline.types import Benchmark, Cost, Outcome, Verdict
 
@@ -44,7 +44,7 @@ class TrialRun:
         self.built: list[data.Built] = []
         self.stages: Stages | None = None
         self.evaluation: Evaluation | None = None
-        self.endless = ""  # how answers went on that did not end by themselves
+        self.stopping: Stopping | None = None
         self.error: str | None = None
 
     def run(self) -> None:
@@ -82,17 +82,16 @@ class TrialRun:
         if not self.evaluation.items:  # a program's, which tells none
             return
         write_jsonl(self.folder / ITEMS, self.evaluation.items)
-        end = family_of(model_path).end_of_turn
-        self.endless = why_not_stopping(self.evaluation.items, benchmark.max_tokens, end)
+        self.stopping = examine(model_path, benchmark, self.job.key, self.evaluation)
 
     def outcome(self) -> Outcome:
         """The trial as the ledger keeps it."""
         stages, score = self.stages, self.evaluation.score if self.evaluation else None
         results = [stages.results[index] for index in sorted(stages.results)] if stages else []
         labels, reasons = [], {}
-        if self.evaluation is not None and not stops_enough(self.evaluation.score):
+        if self.stopping is not None and not self.stopping.suffices:
             labels.append(DOES_NOT_STOP)
-            reasons[DOES_NOT_STOP] = self.endless
+            reasons[DOES_NOT_STOP] = self.stopping.why
         if any(result.cut_short for result in results):
             labels.append("cut short")
         return Outcome(
@@ -115,7 +114,7 @@ class TrialRun:
         return Cost(
             seconds=time.monotonic() - self.begun,
             train_seconds=self.stages.seconds if self.stages else 0.0,
-            eval_seconds=self.evaluation.seconds if self.evaluation else 0.0,
+            eval_seconds=sum(each.seconds for each in (self.evaluation, self.stopping) if each),
             tokens=self.stages.tokens if self.stages else 0,
             flops=self.stages.flops if self.stages else 0.0,
             dollars=self.evaluation.dollars if self.evaluation else 0.0,

@@ -44,12 +44,6 @@ def test_a_score_by_reading_is_strict_and_lenient_or_strict_alone():
     assert [each.metric for each in evaluate.by_reading(alone)] == ["exact match, strict"]
 
 
-@pytest.mark.parametrize(("stops", "enough"), [(0.949, False), (0.95, True), (1.0, True), (None, True)])
-def test_nineteen_answers_in_twenty_have_to_end_by_themselves(stops, enough):
-    score = Score(benchmark="b", metric="m", value=0.0, stderr=0.0, n=32, role="search", stops=stops)
-    assert evaluate.stops_enough(score) == enough
-
-
 @pytest.mark.parametrize("name", tiny_models.FAMILIES)
 def test_a_model_is_scored_in_chat_and_in_raw_form(name):
     items = benchmarks.items(BENCHMARK, "search", ItemsKey(), 12)

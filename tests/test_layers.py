@@ -23,7 +23,7 @@ LAYERS = [
         "owner",
     ),
     ("report", "reporting", "executors", "export", "fakes"),
-    ("trial", "submission", "evaluate", "anchors", "stages"),
+    ("trial", "submission", "evaluate", "stopping", "anchors", "stages"),
     PLUGINS,
 ]  # whatever is not named here is at the bottom
 LAYER = {name: len(LAYERS) - number for number, names in enumerate(LAYERS) for name in names}
