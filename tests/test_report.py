@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import gain, report
 from pipeline.errors import InputError, LedgerError
+from pipeline.paths import read_jsonl, write_jsonl
 from pipeline.reporting.blocks import Page, Table
 from pipeline.reporting.plain import WIDTH, to_text
 from pipeline.types import Verdict
@@ -282,3 +283,38 @@ def test_writing_leaves_three_files_and_the_same_again(tmp_path):
     assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(first))
     assert (tmp_path / "report.md").is_file() and (tmp_path / "report.html").is_file()
     assert report.write_report(tmp_path) == first
+
+
+# ---------------------------------------------------------------- who judged
+
+
+def judged_run(folder, verdicts, **more):
+    made = finished(folder, judge={"name": "openai:gpt-5-mini", "budget": 5.0, "final": 1.0, "trial": 0.1})
+    for path in (folder / "sealed").rglob("items.jsonl"):
+        extra = {"judge": "openai:gpt-5-mini", "verdicts": verdicts, "asked": 2, "kept": 0, "dollars": 0.001, **more}
+        write_jsonl(path, [each | extra for each in read_jsonl(path)])
+    return made
+
+
+def test_a_judged_report_names_its_judge_and_how_far_it_can_be_believed(tmp_path):
+    judged_run(tmp_path / "run", ["A>B", "A>B"], weight=1)
+    found = report.build_report(tmp_path / "run")["judge"]
+    assert (found["name"], found["budget"]) == ("openai:gpt-5-mini", 5.0)
+    assert found["final"]["best"]["verdicts"] == 1000 and found["final"]["best"]["position_bias"] == 1.0
+    text = report.to_text(tmp_path / "run")
+    assert "judged by openai:gpt-5-mini" in text and "Judge of the final answers (openai:gpt-5-mini)" in text
+    assert "flip with the order" in text and "100%" in text
+    for form in ("md", "html"):
+        assert "openai:gpt-5-mini" in report.render(tmp_path / "run", form)
+
+
+def test_a_judge_of_criteria_has_no_order_to_flip_with(tmp_path):
+    judged_run(tmp_path / "run", [True, None])
+    text = report.to_text(tmp_path / "run")
+    assert "unreadable" in text and "flip" not in text
+
+
+def test_an_unjudged_report_names_no_judge(tmp_path):
+    finished(tmp_path / "run")
+    assert "judge" not in report.build_report(tmp_path / "run")
+    assert "judged by" not in report.to_text(tmp_path / "run") and "Judge" not in report.to_text(tmp_path / "run")

@@ -24,6 +24,7 @@ from pipeline.reporting.blocks import (
     seconds,
     size,
 )
+from pipeline.reporting.judged import judge_block
 from pipeline.reporting.story import Story, improvements
 from pipeline.reporting.strategies import strategy_blocks
 from pipeline.reporting.summary import NAMES, final_of
@@ -45,6 +46,7 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
         _fractions(report),
         _controls(report),
         _scores(story, report),
+        judge_block(report.get("judge"), ROWS),
         _anchors(report),
         _curve(story),
         _progress(story),
@@ -65,6 +67,7 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
             f"seed {report['seed']}" if report["seed"] is not None else "",
             f"measured against {story.run['instruct']}" if story.run.get("instruct") else "",
             f"protocol {report['protocol']}",
+            f"judged by {report['judge']['name']}" if report.get("judge") else "",
         ]),
         headline=number(report["fraction"] and report["fraction"]["value"], 2),
         caption="of the human gain regained",

@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline import totals
 from pipeline.errors import InputError
+from pipeline.judges import agreement
 from pipeline.ledger import Ledger
 from pipeline.paths import read_json, read_jsonl
 from pipeline.reporting.controls import controls_of
@@ -26,11 +27,15 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Final:
-    """A score on the final split; `items` are `totals.shares` by item id, or None and `problem` says why."""
+    """A score on the final split; `items` are `totals.shares` by item id, or None and `problem` says why.
+
+    `judging` is what judged items say of their judging (`judges.agreement.facts`).
+    """
 
     score: Score
     items: dict[str, float] | None
     problem: str | None = None
+    judging: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ def _final(folder: Path, event: Event) -> Final:
     if abs(mean - score.value) > 5e-4 or len(items) != score.n or len(rows) != len(items):
         said = f"{mean:.4f} over {len(items)} items, the ledger says {score.value:.4f} over {score.n}"
         return Final(score, None, f"{name} does not fit the ledger: {said}")
-    return Final(score, items)
+    return Final(score, items, judging=agreement.facts(rows))
 
 
 def _verdicts(events: Iterable[Event]) -> tuple[Verdict, ...]:

@@ -13,6 +13,7 @@ from pipeline import gain, protocols, published
 from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
 from pipeline.noise import noise_floor
+from pipeline.reporting.judged import judge_of
 from pipeline.reporting.proposer import proposer
 from pipeline.reporting.story import AS_CONFIGURED, Final, Story
 from pipeline.reporting.strategies import strategies_of
@@ -57,6 +58,7 @@ def summarise(story: Story) -> dict[str, Any]:
     more |= {"raw_fraction": _plain(result.raw)} if flagged else {}
     more |= {"terms": run["terms"]} if run.get("terms") else {}
     more |= {"anchors": whence} if (whence := anchors_of(story)) else {}
+    more |= {"judge": found} if (found := judge_of(story)) else {}
     more |= {"proposer": found} if (found := proposer(story)) else {}
     return report | more | as_configured(story) | teamwork(story)
 
