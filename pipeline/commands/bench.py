@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline.reporting.blocks import Page
 
 app = typer.Typer(
-    help="Measure agents, the lab's landscape, trial starts, training and evaluation.", rich_markup_mode=None
+    help="Measure agents, the lab's landscape, trial starts, training, evaluation and judges.", rich_markup_mode=None
 )
 Families = Annotated[list[str], typer.Option("--family", metavar="F", help="Commas, repeats and `all` are taken.")]
 Family = Annotated[str, typer.Option(metavar="F", help="See `posttrain list families`.")]
@@ -229,6 +229,29 @@ def parity(
         )
     progress.close()
     _show(document, bench.page, as_json)
+
+
+@app.command()
+def judges(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Judged per-item results, or the folder they lie in.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another judge's, or a person's, on the same answers.")],
+    as_json: options.Json = False,
+) -> None:
+    """Compare two sets of verdicts on the same answers: agreement, Cohen's kappa, consistency between orders.
+
+    A and B are items.jsonl of `posttrain evaluate ... --judge` or of a trial. A person's verdicts are lines such as
+    {"id": ITEM, "verdicts": ["B>A", "A=B"]}, the baseline's answer first and then the candidate's, or
+    {"id": ITEM, "verdicts": [true, false]} by criterion; `benchmark` and `of` tell items of several apart.
+
+    \b
+    Example:
+      posttrain evaluate mine --engine recorded:mine.jsonl --benchmark healthbench --judge openai:gpt-5-mini --out a
+      posttrain evaluate mine --engine recorded:mine.jsonl --benchmark healthbench --judge anthropic:MODEL --out b
+      posttrain bench judges a b
+    """
+    from pipeline.bench import judges as bench
+
+    _show(bench.run(first, second), bench.page, as_json)
 
 
 @contextlib.contextmanager
