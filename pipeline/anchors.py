@@ -62,6 +62,7 @@ ASKED_ELSEWHERE: Any = {
 BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of the Hub's cache: a file named by the hash of what is in it
 
 ROLES = ("base", "base_few_shot", "instruct")
+Item = dict[str, Any]
 Entry = Callable[[Path], None]  # what scores a job folder, as `evaluate.main`
 
 
@@ -118,7 +119,20 @@ def measure(
     entry: Entry = evaluate.main,
     told: Callable[[str], None] = lambda text: None,
 ) -> tuple[Kept, bool]:
-    """A job's score, and whether it was kept already: found, or measured in this process and kept.
+    """A job's score, and whether it was kept already (see `measured`)."""
+    found, _, was_kept = measured(job, model, threads, again, entry, told)
+    return found, was_kept
+
+
+def measured(
+    job: EvaluateJob,
+    model: str,
+    threads: int,
+    again: bool = False,
+    entry: Entry = evaluate.main,
+    told: Callable[[str], None] = lambda text: None,
+) -> tuple[Kept, list[Item], bool]:
+    """A job's score and items, and whether they were kept already: found, or measured in this process and kept.
 
     Of two processes that want it at once one measures and the other, which is `told` so, waits for it. `again` measures
     in any case.
@@ -130,10 +144,16 @@ def measure(
         folder = Path(name)
         write_json(folder / JOB, job, mode=0o600)
         found = None if again else restore(folder, path)
-        if found is not None:
-            return found, True
-        entry(folder)
-        return keep(folder, path, threads, model), False
+        if found is None:
+            entry(folder)
+        kept = found or keep(folder, path, threads, model)
+        return kept, read_jsonl(folder / ITEMS), found is not None
+
+
+def find(job: EvaluateJob, threads: int) -> tuple[Kept, list[Item]] | None:
+    """A job's score and items, if they were kept."""
+    path = place(job, threads)
+    return _read(path) if path else None
 
 
 @contextlib.contextmanager
@@ -251,7 +271,7 @@ def _mode(job: EvaluateJob) -> int:
     return 0o600 if job.role == "final" else 0o666
 
 
-def _read(path: Path) -> tuple[Kept, list[dict[str, Any]]] | None:
+def _read(path: Path) -> tuple[Kept, list[Item]] | None:
     """An entry, unless it is not there, damaged, or does not fit itself."""
     try:
         first, *items = read_jsonl(path)

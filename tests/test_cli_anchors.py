@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from pipeline import anchors as kept
 from pipeline import benchmarks, dressing, evaluate, fakes, machine, models, published
+from pipeline.commands import anchored, evaluated
 from pipeline.commands import anchors as command
-from pipeline.commands import evaluated
 from pipeline.errors import InputError
 from pipeline.gain import fraction_of_scores
+from pipeline.jobs import ITEMS, OUTCOME
+from pipeline.paths import write_json, write_jsonl
+from pipeline.types import Cost, Decoding
 from tests.test_anchors import HERE
 
 QWEN, SIBLING = "Qwen/Qwen3-1.7B-Base", "Qwen/Qwen3-1.7B"
@@ -142,6 +146,105 @@ def test_what_cannot_be_had_is_one_line_before_anything_is_scored(run, fake, tmp
         assert (code, out, len(errors)) == (2, "", 1), said
         assert said in err
     assert fake == []
+
+
+# ---------------------------------------------------------------- evaluate beside kept anchors
+
+BESIDE = ["--benchmark", "gsm8k", "--split", "final", "--base", "base", "--instruct", "instruct"]
+
+
+@pytest.fixture
+def beside(fake, monkeypatch, tmp_path):
+    """As `fake`; `evaluate` measures base and instruct with the same fakes, on all of the sixty items."""
+
+    def score(folder):
+        job = kept.job_of(folder)
+        fake.append(job.model_path.rpartition("/")[2])
+        items = benchmarks.items(benchmarks.load_benchmark("gsm8k"), job.role, job.key, job.limit)
+        right = json.loads((tmp_path / job.model_path / fakes.MARK).read_text())["score"] * len(items)
+        rows = [
+            {
+                "id": item["id"],
+                "strict": float(at < right),
+                "lenient": float(at < right),
+                "response": "",
+                "stopped": True,
+            }
+            for at, item in enumerate(items)
+        ]
+        write_jsonl(folder / ITEMS, rows)
+        found = evaluate.summarise(benchmarks.load_benchmark("gsm8k"), rows, job.role, job.few_shot)
+        write_json(folder / OUTCOME, evaluate.Evaluated(score=found, cost=Cost(seconds=1.0, eval_seconds=1.0)))
+
+    monkeypatch.setattr(command, "_score", score)
+    monkeypatch.setattr(anchored, "_measure", score)
+    return fake
+
+
+def test_anchors_that_were_kept_are_not_measured_again_and_that_is_said(run, beside, tmp_path):
+    assert run("anchors", "--model", "base", "--instruct", "instruct", "--benchmark", "gsm8k")[0] == 0
+    assert beside == ["base", "base", "instruct"]
+    engine = answered(tmp_path, 0.5)
+    code, out, _ = run("evaluate", "mine", "--engine", engine, *BESIDE, "--json")
+    found = json.loads(out)
+    assert code == 0 and len(beside) == 3, "scored again"
+    assert [(each["benchmark"], each["anchor"]) for each in found["anchors_kept"]] == [
+        ("gsm8k", "base"), ("gsm8k", "instruct"), ("gsm8k", "base_few_shot"),
+    ]  # fmt: skip
+    assert found["anchors"] == "measured" and found["fraction"]["value"] == pytest.approx((0.5 - 0.1) / (0.9 - 0.1))
+    assert found["base_few_shot"][0]["value"] == pytest.approx(0.1) and found["fraction_over_few_shot"] is not None
+    out = run("evaluate", "mine", "--engine", engine, *BESIDE)[1]
+    assert "gsm8k: base, instruct, base, few-shot as measured on 20" in out
+    assert "posttrain anchors --again measures anew" in out and "the same over the few-shot base  0.500 [" in out
+
+
+def test_anchors_that_were_not_kept_are_measured_once_and_then_kept(run, beside, tmp_path):
+    engine = answered(tmp_path, 0.5)
+    code, out, _ = run("evaluate", "mine", "--engine", engine, *BESIDE, "--json")
+    assert (code, beside) == (0, ["base", "instruct"]) and "anchors_kept" not in json.loads(out)
+    assert "base_few_shot" not in json.loads(out), "worked examples are shown by `posttrain anchors`"
+    code, out, _ = run("evaluate", "mine", "--engine", engine, *BESIDE)
+    assert code == 0 and len(beside) == 2 and "gsm8k: base, instruct as measured on 20" in out
+    assert run("anchors", "--model", "base", "--instruct", "instruct", "--benchmark", "gsm8k")[0] == 0
+    assert beside == ["base", "instruct", "base"], "only the few-shot base was missing"
+
+
+@pytest.mark.parametrize("options", [["--limit", "20"], ["--split", "search"]], ids=" ".join)
+def test_other_items_have_the_anchors_measured_anew(run, beside, tmp_path, options):
+    engine = answered(tmp_path, 0.5)
+    assert run("evaluate", "mine", "--engine", engine, *BESIDE)[0] == 0
+    assert run("evaluate", "mine", "--engine", engine, *BESIDE, *options)[0] == 0
+    assert beside == ["base", "instruct"] * 2
+
+
+def test_a_changed_item_or_model_has_the_anchors_measured_anew(run, beside, tmp_path, monkeypatch):
+    engine = answered(tmp_path, 0.5)
+    assert run("evaluate", "mine", "--engine", engine, *BESIDE)[0] == 0
+    (tmp_path / "base" / "config.json").write_text('{"a": 1}')
+    assert run("evaluate", "mine", "--engine", engine, *BESIDE)[0] == 0 and beside == ["base", "instruct", "base"]
+    other = tmp_path / "other" / "gsm8k"
+    shutil.copytree(tmp_path / "data" / "gsm8k", other)
+    text = (other / "test.jsonl").read_text().replace("test: What is 7 + 7?", "test: How much is 7 + 7?")
+    (other / "test.jsonl").write_text(text)
+    monkeypatch.setenv("POSTTRAIN_DATA_ROOT", str(tmp_path / "other"))
+    assert run("evaluate", "mine", "--engine", engine, *BESIDE)[0] == 0
+    assert beside == ["base", "instruct", "base", "base", "instruct"]
+
+
+def test_decoding_that_options_change_is_no_kept_anchor_s(beside, run, tmp_path):
+    benchmark = benchmarks.load_benchmark("gsm8k")
+    held = anchored.Anchors({"base": "base"}, "own", "final", 0, None, None, print)
+    assert held.score(benchmark, "base", tmp_path / "base") is not None and beside == ["base"]
+    drawn = benchmark.model_copy(update={"decoding": Decoding(temperature=0.6, repeats=2)})
+    assert held.score(drawn, "base", tmp_path / "base") is None
+    assert held.score(benchmark, "model", tmp_path / "base") is None and beside == ["base"]
+
+
+def test_verdicts_behind_a_kept_anchor_cost_nothing_now():
+    row = {"id": "a", "asked": 2, "kept": 1, "dollars": 0.5}
+    assert anchored._asked_before(row) == {"id": "a", "asked": 0, "kept": 3, "dollars": 0.0}
+    assert anchored._asked_before({"id": "a", "responses": [row]})["responses"] == [anchored._asked_before(row)]
+    assert anchored._asked_before({"id": "a", "strict": 1.0}) == {"id": "a", "strict": 1.0}
 
 
 # ---------------------------------------------------------------- evaluate --anchors

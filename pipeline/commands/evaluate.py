@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline import console
-from pipeline.commands import options, terms
+from pipeline.commands import anchored, options, terms
 from pipeline.commands import program as own
 from pipeline.commands.evaluated import as_text, ignored_answers, summary
 from pipeline.commands.scoring import Found, by_lab, check_items, estimate, evaluate_all, write_items
@@ -48,11 +48,13 @@ def evaluate(
 ) -> None:
     """Score a model on benchmarks, by a search's own rules.
 
-    With --base and --instruct also the fraction of the human gain; --anchors published takes their scores from
-    benchmark.yaml, where published ones are, and needs no --instruct. All models are decoded alike: greedily, unless
-    the benchmark, a protocol or an option says otherwise. What the model's own generation_config.json would bring the
-    base is scored beside it where the two differ. MODEL may be a PEFT adapter's folder; --base alone names the base
-    that it sits on, where its own configuration names one that is not here.
+    With --base and --instruct also the fraction of the human gain: their scores are taken from where `posttrain
+    anchors`, a search or an earlier call kept them, if nothing that decides them has changed, and else measured and
+    kept. --anchors published takes them from benchmark.yaml, where published ones are, and needs no --instruct. All
+    models are decoded alike: greedily, unless the benchmark, a protocol or an option says otherwise. What the model's
+    own generation_config.json would bring the base is scored beside it where the two differ. MODEL may be a PEFT
+    adapter's folder; --base alone names the base that it sits on, where its own configuration names one that is not
+    here.
 
     \b
     Examples:
@@ -91,13 +93,15 @@ def evaluate(
         here = {role: name for role, name in wanted.items() if role not in looked_up}
         recorded = (engine, {"file": file, "all_samples": repeats is None})
         found: Found = {}
+        compared = {role: name for role, name in here.items() if role != "model"} if instruct and not published else {}
+        kept = anchored.Anchors(compared, protocol, split, lab_seed, limit, judged_by, progress)
         for part in by_lab(shelf, here.values()):
             folders = labels | resolved(here, lab_seed, progress, family, part)
             if instruct is None or published:
                 folders.pop("base", None)  # it was named for the adapter's sake
             engines = {role: recorded if role in looked_up else plain for role in folders}
             apart = None if looked_up else terms.configured_as(folders)
-            found |= evaluate_all(part, folders, split, lab_seed, limit, engines, progress, judged_by, apart)
+            found |= evaluate_all(part, folders, split, lab_seed, limit, engines, progress, judged_by, apart, kept)
         found = {each.name: found[each.name] for each in shelf}
         progress("done")
         path = write_items(folder, found, private=split == "final")
@@ -106,6 +110,7 @@ def evaluate(
     for name, by_role in published.items():
         found[name] |= by_role
     document = summary(model, found, path, shelf) | terms.document(found, shelf, protocol, folders)
+    document |= {"anchors_kept": kept.told} if kept.told else {}
     if as_json:
         console.document(document)
     else:

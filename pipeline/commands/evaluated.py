@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands import terms
+from pipeline.commands import anchored, terms
 from pipeline.commands.scoring import Found, strict
 
 if TYPE_CHECKING:
@@ -76,8 +77,17 @@ def fraction(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
         return {"anchors": "measured", **_fraction_of_scores(found, shelf)}
     cells = [gain.Cell("model", name, *(strict(by_role[role]) for role in ("model", "base", "instruct")))
              for name, by_role in found.items()]  # fmt: skip
-    result = gain.matrix_fraction(cells, {each.name: each.weight for each in shelf})
-    return {"anchors": "measured", "fraction": result.interval, "fraction_why": result.why}
+    weights = {each.name: each.weight for each in shelf}
+    result = gain.matrix_fraction(cells, weights)
+    told = {"anchors": "measured", "fraction": result.interval, "fraction_why": result.why}
+    if all("base_few_shot" in by_role for by_role in found.values()):
+        over = gain.matrix_fraction(
+            [replace(cell, few_shot=strict(found[cell.benchmark]["base_few_shot"])) for cell in cells],
+            weights,
+            over="few_shot",
+        )
+        told |= {"fraction_over_few_shot": over.interval, "fraction_over_few_shot_why": over.why}
+    return told
 
 
 def _fraction_of_scores(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
@@ -143,6 +153,7 @@ def as_text(document: dict[str, Any], found: Found) -> str:
     if document.get("fraction_over_few_shot"):
         lines.append(f"the same over the few-shot base  {_interval(document['fraction_over_few_shot'])}")
     lines += [f"  {line}" for line in document.get("anchors_note", [])]
+    lines += anchored.lines(document.get("anchors_kept", []), LABELS)
     return "\n".join([*lines, *terms.lines(document), f"per-item results: {document['items']}"])
 
 

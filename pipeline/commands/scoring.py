@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.commands import options, terms
 
 if TYPE_CHECKING:
+    from pipeline.commands.anchored import Anchors
     from pipeline.types import Benchmark, Judge
 
 Found = dict[str, dict[str, Any]]  # an `Evaluation` by benchmark and role: model, base, instruct ...
@@ -54,9 +55,12 @@ def estimate(
 def evaluate_all(
     shelf: list[Benchmark], folders: dict[str, Path], split: options.Split, lab_seed: int, limit: int | None,
     engines: dict[str, tuple[str, dict[str, Any]]], progress: Callable[..., None], judge: Judge | None = None,
-    configured_as: Path | None = None,
+    configured_as: Path | None = None, anchors: Anchors | None = None,
 ) -> Found:  # fmt: skip
-    """An `Evaluation` by benchmark and role; with `configured_as` also the base's under that model's settings."""
+    """An `Evaluation` by benchmark and role; with `configured_as` also the base's under that model's settings.
+
+    Base and instruct may have been measured before: `anchors` has them, if they are scored with our engine.
+    """
     from pipeline import benchmarks, chat, evaluate, machine
     from pipeline.types import ItemsKey
 
@@ -76,8 +80,16 @@ def evaluate_all(
             on = "by its program" if benchmark.program else f"on {len(items)} {split} items"
             progress(f"{benchmark.name}: scoring {role} {on}")
             engine, chosen = engines[role]
-            scored = evaluate.evaluate(folder, benchmark, items, split, key=key, engine=engine, judge=judge, **chosen)
+            if "file" in chosen:  # recorded answers: an index beside the whole's name is another one than the part's
+                chosen = {**chosen, "places": benchmarks.places_in_whole(benchmark, split, key)}
+            kept = anchors.score(benchmark, role, folder) if anchors and engine == "hf" and not chosen else None
+            scored = kept or evaluate.evaluate(
+                folder, benchmark, items, split, key=key, engine=engine, judge=judge, **chosen
+            )
             found.setdefault(benchmark.name, {})[role] = scored
+        if anchors and "base" in folders and engines["base"] == ("hf", {}):
+            few_shot = anchors.few_shot(benchmark, folders["base"])
+            found[benchmark.name] |= {"base_few_shot": few_shot} if few_shot else {}
         if configured_as is not None and benchmark.program is None:
             progress(f"{benchmark.name}: scoring base as {configured_as.name}'s generation_config says")
             found[benchmark.name][terms.AS_CONFIGURED] = evaluate.evaluate(
