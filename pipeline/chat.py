@@ -12,12 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline import derived, plugins
-from pipeline.errors import InputError
+from pipeline.errors import DataError, InputError
 from pipeline.family import Family
 from pipeline.paths import read_json, write_json
 
 Message = dict[str, Any]
 _TOOLS = re.compile(r"\btools\b")  # the variable in which a template gets them
+_THOUGHTS = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 _DATED = "strftime_now"  # a template that writes today's date: the same prompt would differ from one day to the next
 
 
@@ -148,8 +149,11 @@ def render(tokenizer: Any, family: Family, messages: list[Message], generation: 
     """The text of a conversation; with `generation` up to where the model's next turn begins.
 
     It holds all special tokens: tokenise it with add_special_tokens=False. Tools are shown by the tokenizer's template,
-    or by the family's where that one would leave them out. Raises InputError if neither shows them.
+    or by the family's where that one would leave them out; thoughts before an answer only with thinking on. Raises
+    InputError if neither shows tools, DataError if the template refuses the conversation.
     """
+    from jinja2 import TemplateError
+
     template = None
     if tools and not _TOOLS.search(str(tokenizer.chat_template)):
         if family.tools_template is None:
@@ -158,10 +162,35 @@ def render(tokenizer: Any, family: Family, messages: list[Message], generation: 
                 "into the prompt, such as bfcl_ast, or a tokenizer with a template that knows them"
             )
         template = template_of(family)
-    return tokenizer.apply_chat_template(
-        messages, tools=tools or None, chat_template=template, tokenize=False, add_generation_prompt=generation,
-        **family.template_kwargs,
-    )  # fmt: skip
+    try:
+        return tokenizer.apply_chat_template(
+            _spoken(messages, family), tools=tools or None, chat_template=template, tokenize=False,
+            add_generation_prompt=generation, **family.template_kwargs,
+        )  # fmt: skip
+    except TemplateError as error:
+        what = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{tokenizer.name_or_path}: its chat template refuses the conversation ({what}): correct the messages"
+        ) from None
+
+
+def _spoken(messages: list[Message], family: Family) -> list[Message]:
+    """The messages, with thinking off without the thoughts that an answer begins with.
+
+    Qwen3's own template does so with earlier answers, and begins the last one with its thoughts instead of the empty
+    block that generation begins it with: nothing could be trained there.
+    """
+    if not any(family.template_kwargs.get(name) is False for name in derived.THINKING):
+        return messages
+    return [_without_thoughts(each) if each["role"] == "assistant" else each for each in messages]
+
+
+def _without_thoughts(message: Message) -> Message:
+    content = message.get("content")
+    thoughts = _THOUGHTS.match(content) if isinstance(content, str) else None
+    if thoughts is None or (thoughts.end() == len(content) and not message.get("tool_calls")):
+        return message
+    return {**message, "content": content[thoughts.end() :]}
 
 
 def check_trainable(folder: str | Path) -> None:
@@ -197,26 +226,38 @@ def mend_generation_config(folder: str | Path, family: Family) -> None:
     config = read_json(path) if path.is_file() else read_json(Path(folder) / "config.json")
     previous = config.get("eos_token_id")
     earlier = previous if isinstance(previous, list) else [] if previous is None else [previous]
-    end = token_id(folder, family.end_of_turn)
+    end, pad = token_ids(folder, family.end_of_turn, family.pad)
     mended = {
         **(config if path.is_file() else {}),
         "eos_token_id": [end, *(token for token in earlier if token != end)],
-        "pad_token_id": token_id(folder, family.pad),
+        "pad_token_id": pad,
     }
     write_json(path, mended)
 
 
 def token_id(folder: str | Path, token: str) -> int:
     """A token's number in the vocabulary of a model or adapter folder. Raises InputError if it is not in there."""
-    from tokenizers import Tokenizer
+    return token_ids(folder, token)[0]
 
+
+def token_ids(folder: str | Path, *tokens: str) -> list[int]:
+    """The same of several tokens, from one look at the file: of 262,000 entries reading it takes a second or two."""
     path = tokenizer_folder(folder) / derived.TOKENIZER
     if not path.is_file():
         raise InputError(f"{folder}: no tokenizer.json in it: save the tokenizer beside the weights")
-    found = Tokenizer.from_file(str(path)).token_to_id(token)
-    if found is None:
-        raise InputError(f"{path}: the tokenizer has no {token}")
-    return int(found)
+    found = _numbers(path, path.stat().st_mtime_ns, tokens)
+    missing = [token for token, number in zip(tokens, found, strict=True) if number is None]
+    if missing:
+        raise InputError(f"{path}: the tokenizer has no {missing[0]}")
+    return [number for number in found if number is not None]
+
+
+@lru_cache(maxsize=64)
+def _numbers(path: Path, _: int, tokens: tuple[str, ...]) -> tuple[int | None, ...]:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    return tuple(tokenizer.token_to_id(token) for token in tokens)
 
 
 def tokenizer_folder(folder: str | Path) -> Path:

@@ -55,16 +55,44 @@ class Plan:
         return warm * (length - (step - body_steps)) / (length + 1)
 
 
-def usable(tokens: Tokens, rows: Sequence[dict[str, Any]], max_length: int) -> Lengths:
-    """The tokens that each row contributes: raw text is cut, a conversation that is too long is left out (0).
-
-    A cut conversation would lose the end of its answer, and teach not to stop.
-    """
-    lengths = tokens.lengths.copy()
-    raw = np.array([row["messages"][0]["role"] == RAW for row in rows], bool)
-    lengths[raw] = np.minimum(lengths[raw], max_length)
-    lengths[lengths > max_length] = 0
+def usable(
+    tokens: Tokens, rows: Sequence[dict[str, Any]], max_length: int, answers_only: bool = False, vocabulary: int = 0
+) -> Lengths:
+    """The tokens that each row contributes: raw text is cut, a conversation that cannot be trained is left out (0)."""
+    lengths = np.where(_is_raw(rows), np.minimum(tokens.lengths, max_length), tokens.lengths)
+    for left_out in why_not(tokens, rows, max_length, answers_only, vocabulary).values():
+        lengths[left_out] = 0
     return lengths
+
+
+def why_not(
+    tokens: Tokens, rows: Sequence[dict[str, Any]], max_length: int, answers_only: bool = False, vocabulary: int = 0
+) -> dict[str, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """The rows that cannot be trained, by reason: a mask of rows each, the first reason counts.
+
+    `vocabulary` is the number of embedding rows (0: not known): a tokenizer may know tokens that its model does not.
+    """
+    # a cut conversation would lose the end of its answer, and teach not to stop
+    masks = {
+        "the chat template refuses": tokens.lengths == 0,
+        f"are longer than max_length {max_length}": ~_is_raw(rows) & (tokens.lengths > max_length),
+        "hold a token that the model has no embedding for": _holds(tokens, tokens.ids >= (vocabulary or np.inf)),
+        "have no answer where the chat template asks for one": ~_holds(tokens, tokens.answers | (not answers_only)),
+    }
+    seen = np.zeros(len(rows), bool)
+    for mask in masks.values():
+        mask &= ~seen
+        seen |= mask
+    return masks
+
+
+def _is_raw(rows: Sequence[dict[str, Any]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    return np.array([row["messages"][0]["role"] == RAW for row in rows], bool)
+
+
+def _holds(tokens: Tokens, some: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether a row has any of the marked tokens."""
+    return np.diff(np.concatenate([[0], np.cumsum(some)])[tokens.ends]) > 0
 
 
 def make_plan(built: Built, lengths: Sequence[Lengths], params: SftParams, fidelity: float, seed: int) -> Plan:

@@ -120,6 +120,14 @@ def export(model_path: str | Path, folder: str | Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def embedding_rows(folder: str | Path) -> int:
+    """How many tokens the model in `folder` has embeddings for: a tokenizer may know more (Gemma 3's does, by one)."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(str(base_of(folder) or folder))
+    return int(config.get_text_config().vocab_size)
+
+
 def stored_dtype(folder: str | Path) -> Any:
     """The torch dtype that a whole model's folder says its weights have."""
     import torch

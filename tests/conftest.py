@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline import libraries
+from tests import real_parts
 
 # at import: before any test module can import a library that reads these once
+os.environ[real_parts.FOLDER] = str(real_parts.root())  # in the user's cache folder, not in the session's own
 os.environ["HF_HUB_OFFLINE"] = "1"
 libraries.settle()
 _temporary = None
@@ -24,6 +26,14 @@ else:
 # time limits of single examples would fail on a machine that is busy with something else
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose real parts have not been fetched."""
+    wanted = [name for marker in item.iter_markers("real") for name in marker.args]
+    missing = [name for name in wanted if not real_parts.is_here(name)]
+    if missing:
+        pytest.skip(f"not fetched yet: scripts/real_parts {' '.join(missing)}")
 
 
 @pytest.fixture

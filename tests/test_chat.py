@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from pipeline import chat
-from pipeline.errors import InputError
+from pipeline.errors import DataError, InputError
 from pipeline.paths import read_json, write_json
 from tests import tiny_models
 from tests.tiny_models import FAMILIES
@@ -92,6 +92,27 @@ def test_tools_that_no_template_shows_are_refused():
     tokenizer.chat_template = "{{ messages[0].content }}"
     with pytest.raises(InputError, match="its chat template shows no tools: use a benchmark .*bfcl_ast"):
         chat.render(tokenizer, family, TALK, True, [SUM])
+
+
+def test_a_conversation_that_a_template_refuses_is_one_line():
+    tokenizer, family = loaded("qwen3"), tiny_models.family("qwen3")
+    for template in ("{{ raise_exception('turns must\n alternate') }}", "{{ messages[7].content }}"):
+        tokenizer.chat_template = template
+        with pytest.raises(
+            DataError, match=r"its chat template refuses the conversation \(.*\): correct the mess"
+        ) as it:
+            chat.render(tokenizer, family, TALK, False)
+        assert "\n" not in str(it.value)
+
+
+def test_thoughts_are_rendered_only_with_thinking_on():
+    tokenizer, family = loaded("qwen3"), tiny_models.family("qwen3")
+    thought = [TALK[0], {"role": "assistant", "content": "<think>\nhm\n</think>\n\n2."}]
+    assert chat.render(tokenizer, family, thought, False) == chat.render(tokenizer, family, TALK, False)
+    assert "hm" in chat.render(tokenizer, chat.with_thinking(family), thought, False)
+    calls = [TALK[0], {"role": "assistant", "content": "<think>hm</think>", "tool_calls": [SUM]}]
+    assert "hm" not in chat.render(tokenizer, family, calls, False, [SUM])
+    assert thought[1]["content"].startswith("<think>")  # the messages are left as they are
 
 
 def test_a_vocabulary_without_the_turns_end_is_refused():

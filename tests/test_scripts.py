@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = ["scripts/reproduce", "scripts/test", ".ci/run"]
+SCRIPTS = ["scripts/reproduce", "scripts/test", "scripts/real_parts", ".ci/run"]
 
-# Stands for python3 and for .venv/bin/python: it knows `-c`, `-m venv`, `-m pip` and `-m pytest`, and notes each call.
+# Stands for python3 and for .venv/bin/python: it knows `-c` and what the scripts call with `-m`, and notes each call.
 PYTHON = """#!/usr/bin/env bash
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 case "$1 $2" in
@@ -23,6 +23,7 @@ case "$1 $2" in
   "-m pip") [ "$3" = --version ] && exit; sleep ${FAKE_PIP_SECONDS:-0}
             echo "pip ${*:4}" >> "$FAKE_LOG"; [ -z "$FAKE_PIP_FAILS" ] || exit 1 ;;
   "-m pytest") echo pytest "${@:3}" in "$PWD" ;;
+  "-m tests.real_parts") echo "real_parts ${*:3} in $PWD" >> "$FAKE_LOG"; exit ${FAKE_NO_PARTS:-0} ;;
   --version*) echo Python 3.11.99 ;;
 esac
 """
@@ -102,6 +103,26 @@ def test_test_runs_from_the_repository_and_passes_arguments_on(checkout, tmp_pat
 def test_full_lifts_the_choice_of_quick_tests(checkout, tmp_path):
     done = call(checkout / "scripts/test", "--full", "-x", cwd=tmp_path)
     assert done.stdout.strip() == f"pytest -m  -x in {checkout}"
+
+
+def test_real_parts_are_fetched_from_the_repository_with_the_arguments(checkout, tmp_path):
+    assert call(checkout / "scripts/real_parts", "qwen3", cwd=tmp_path).returncode == 0
+    assert log(checkout)[-1] == f"real_parts qwen3 in {checkout}"
+
+
+@pytest.mark.parametrize(("failed", "told"), [("0", ""), ("2", "tests marked real are skipped\n")])
+def test_test_fetches_the_tokenizers_where_npm_is_and_goes_on_without_them(checkout, tmp_path, failed, told):
+    npm = tmp_path / "bin" / "npm"
+    npm.write_text("#!/bin/sh\n")
+    npm.chmod(0o755)
+    call(checkout / "scripts/reproduce", cwd=tmp_path)  # the set-up tells what it does
+    done = call(checkout / "scripts/test", cwd=tmp_path, FAKE_NO_PARTS=failed)
+    assert log(checkout)[-1] == f"real_parts --quiet qwen3 gemma3 in {checkout}"
+    assert (
+        done.stdout.strip() == f"pytest in {checkout}"
+        and done.stderr.endswith(told)
+        and bool(told) == ("skipped" in done.stderr)
+    )
 
 
 def test_continuous_integration_calls_the_test_script(checkout, tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.data import Built
 from pipeline.errors import DataError
 from pipeline.params import SftParams
-from pipeline.training_plan import Plan, make_plan, usable
+from pipeline.training_plan import Plan, make_plan, usable, why_not
 from pipeline.training_rows import Tokens
 
 CHAT, RAW = {"messages": [{"role": "user"}]}, {"messages": [{"role": "text"}]}
@@ -61,6 +61,20 @@ def test_conversations_that_are_too_long_are_left_out_and_raw_text_is_cut():
     tokens = Tokens(np.zeros(60, np.int32), np.zeros(60, bool), np.array([0, 10, 40, 60]))
     assert usable(tokens, [CHAT, CHAT, RAW], 20).tolist() == [10, 0, 20]
     assert usable(tokens, [CHAT, RAW, RAW], 15).tolist() == [10, 15, 15]
+
+
+def test_every_row_that_is_left_out_has_one_reason():
+    ids = np.array([1, 2, 3, 4, 5, 6, 7, 99, 8, 9, 10, 11, 12], np.int32)
+    answers = ids % 2 == 0
+    answers[-2:] = False
+    tokens = Tokens(ids, answers, np.array([0, 2, 2, 6, 8, 11, 13]))  # the second row was refused
+    rows = [CHAT] * 6
+    masks = why_not(tokens, rows, 3, answers_only=True, vocabulary=50)
+    assert [mask.nonzero()[0].tolist() for mask in masks.values()] == [[1], [2], [3], [5]]
+    assert [why.split()[0] for why in masks] == ["the", "are", "hold", "have"]
+    assert usable(tokens, rows, 3, answers_only=True, vocabulary=50).tolist() == [2, 0, 0, 0, 3, 0]
+    assert usable(tokens, rows, 3).tolist() == [2, 0, 0, 2, 3, 2]
+    assert usable(tokens, [RAW] * 6, 3).tolist() == [2, 0, 3, 2, 3, 2]
 
 
 def test_rows_that_are_left_out_are_never_dealt():

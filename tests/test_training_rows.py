@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 
@@ -54,6 +55,44 @@ def test_of_a_conversation_those_answers_are_trained_that_generation_would_give(
     family = tiny_models.family(name)
     tokens = tokenise([LONG], tiny_models.tokenizer(name), family)
     assert texts(name, tokens, 0)[1].replace(family.end_of_turn, "") == trained
+
+
+@pytest.mark.parametrize("name", ["smollm3", "gemma3"])
+def test_an_earlier_answer_that_later_prompts_hold_in_other_tokens_is_not_trained(name):
+    family, tokenizer = tiny_models.family(name), copy.deepcopy(tiny_models.tokenizer(name))
+    twice = {"messages": [*ROW["messages"], *ROW["messages"]]}
+    ids, labels = tokenise([twice], tokenizer, family).row(0, answers_only=True)
+    assert tokenizer.decode(labels[labels >= 0]) == 2 * f"It is 4.{family.end_of_turn}"
+    tokenizer.add_tokens(["\nIt"])  # a token across the place where an answer begins
+    ids, labels = tokenise([twice], tokenizer, family).row(0, answers_only=True)
+    prompt = tokenizer.apply_chat_template(twice["messages"][:-1], tokenize=False, add_generation_prompt=True)
+    asked = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    assert ids[: len(asked)].tolist() == asked and tokenizer.convert_tokens_to_ids("\nIt") in asked
+    assert tokenizer.decode(labels[labels >= 0]) == f"It is 4.{family.end_of_turn}"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_thoughts_before_an_answer_are_left_out_where_thinking_can_be_turned_off(name):
+    family, tokenizer = tiny_models.family(name), tiny_models.tokenizer(name)
+    asked = {"role": "user", "content": "Two and 2?"}
+    made = [
+        {"messages": [asked, {"role": "assistant", "content": content}]}
+        for content in ("It is 4.", "<think>\nTwo\n\nand two.\n</think>\n\nIt is 4.", "<think>so</think>", "I <think>.")
+    ]
+    learnt = [texts(name, tokenise(made, tokenizer, family), row)[1] for row in range(4)]
+    assert (learnt[1] == learnt[0]) == (name != "gemma3") and "It is 4." in learnt[1]
+    assert learnt[2] == f"<think>so</think>{family.end_of_turn}" and learnt[3] == f"I <think>.{family.end_of_turn}"
+
+
+def test_a_row_that_the_template_refuses_has_no_tokens():
+    tokenizer = copy.deepcopy(tiny_models.tokenizer("gemma3"))
+    tokenizer.chat_template = "{{ raise_exception('no') if messages | length > 2 }}" + str(tokenizer.chat_template)
+    tokens = tokenise([ROW, LONG, ROW], tokenizer, tiny_models.family("gemma3"))
+    assert tokens.lengths[1] == 0 and tokens.lengths[0] == tokens.lengths[2] > 0
+    assert equal(tokenise([ROW, ROW], tokenizer, tiny_models.family("gemma3")), Tokens(
+        tokens.ids, tokens.answers, tokens.ends[[0, 1, 3]]
+    ))  # fmt: skip
+    assert tokenise([LONG], tokenizer, tiny_models.family("gemma3")).ids.tolist() == []
 
 
 @pytest.mark.parametrize("name", FAMILIES)

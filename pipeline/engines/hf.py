@@ -13,6 +13,7 @@ from pipeline import weights
 from pipeline.chat import family_of, render, with_thinking
 from pipeline.engines import _warm  # noqa: F401 (done once, before a worker is forked)
 from pipeline.engines._decode import Batch, Row
+from pipeline.errors import DataError
 from pipeline.family import Family
 from pipeline.types import Completion, Request
 
@@ -46,6 +47,7 @@ class HfEngine:
         self.model, self.tokenizer, self.family = model, tokenizer, family
         self.seed, self.batch_rows = seed, batch_rows
         self.ends, self.special = _ends(model, tokenizer), _special(tokenizer)
+        self.rows = int(model.get_input_embeddings().weight.shape[0])
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
@@ -92,15 +94,27 @@ class HfEngine:
         return results
 
     def _encode(self, requests: Sequence[Request]) -> list[list[int]]:
-        rendered = [
-            render(self.tokenizer, self.family, list(request.messages), True, list(request.tools) or None)
-            for request in requests
-            if request.messages is not None
-        ]
+        rendered = [self._rendered(request) for request in requests if request.messages is not None]
         raw = [request.text or "" for request in requests if request.messages is None]
         chats = iter(self.tokenizer(rendered, add_special_tokens=False)["input_ids"] if rendered else [])
         texts = iter(self.tokenizer(raw)["input_ids"] if raw else [])
-        return [next(texts) if request.messages is None else next(chats) for request in requests]
+        found = [next(texts) if request.messages is None else next(chats) for request in requests]
+        for request, ids in zip(requests, found, strict=True):
+            self._check_known(request, ids)
+        return found
+
+    def _rendered(self, request: Request) -> str:
+        try:
+            return render(self.tokenizer, self.family, list(request.messages or ()), True, list(request.tools) or None)
+        except DataError as error:
+            raise DataError(f"{_place(request)}{error}") from None
+
+    def _check_known(self, request: Request, ids: list[int]) -> None:
+        """Raises DataError if the tokenizer knows a token that the model does not: it has no embedding."""
+        unknown = next((number for number in ids if number >= self.rows), None)
+        if unknown is not None:
+            token = self.tokenizer.convert_ids_to_tokens(unknown)
+            raise DataError(f"{_place(request)}the prompt holds {token}, for which this model has no embedding")
 
     def _row(self, request: Request, prompt: list[int], key: tuple[int, int]) -> Row:
         random = np.random.default_rng([self.seed, *key]) if request.temperature > 0 else None
@@ -128,6 +142,11 @@ class HfEngine:
         longest = len(waiting[0].prompt) + max(row.max_tokens for row in waiting)
         per_row = longest * per_token + len(waiting[0].prompt) * config.hidden_size * ACTIVATIONS * number
         return max(1, min(self.batch_rows, int(_free_bytes(self.model.device) / per_row), len(waiting)))
+
+
+def _place(request: Request) -> str:
+    """Where a request comes from, as the beginning of an error."""
+    return f"{request.benchmark}, item {request.item}: " if request.benchmark else ""
 
 
 def _ends(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +14,14 @@ import torch
 
 from pipeline import weights
 from pipeline.chat import family_of
-from pipeline.errors import TrainError
+from pipeline.errors import DataError, TrainError
 from pipeline.family import Family
 from pipeline.params import SftParams
 from pipeline.trainers import _model
 from pipeline.trainers._run import RECENT, Run, hand_on, start_of
 from pipeline.trainers._trainer import Batches, Trainer, settings
 from pipeline.training import MODEL, TrainResult, TrainTask
-from pipeline.training_plan import Plan, make_plan, usable
+from pipeline.training_plan import Plan, make_plan, usable, why_not
 from pipeline.training_rows import Tokens, tokens_of
 
 
@@ -68,8 +69,24 @@ def full_tokens(task: TrainTask) -> int:
 def _planned(task: TrainTask, params: SftParams, tokenizer: Any, family: Family) -> tuple[list[Tokens], Plan]:
     built = task.built
     tokens = [tokens_of(name, rows, tokenizer, family) for name, rows in zip(built.names, built.rows, strict=True)]
-    lengths = [usable(some, rows, params.max_length) for some, rows in zip(tokens, built.rows, strict=True)]
+    vocabulary = weights.embedding_rows(task.model_path)
+    given = (params.max_length, params.answers_only, vocabulary)
+    for name, some, rows in zip(built.names, tokens, built.rows, strict=True):
+        _tell(name, why_not(some, rows, *given))
+    lengths = [usable(some, rows, *given) for some, rows in zip(tokens, built.rows, strict=True)]
     return tokens, make_plan(built, lengths, params, task.fidelity, task.seed)
+
+
+def _tell(name: str, left_out: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Say in the trial's log which rows cannot be trained. Raises DataError if none can."""
+    counts = {why: int(mask.sum()) for why, mask in left_out.items() if mask.any()}
+    if not counts:
+        return
+    total, of = sum(counts.values()), len(next(iter(left_out.values())))
+    reasons = "; ".join(f"{count} {why}" for why, count in counts.items())
+    if total == of:
+        raise DataError(f"{name}: no row can be trained: {reasons}: mend that or leave the source out")
+    print(f"{name}: {total} of {of} rows are left out: {reasons}", file=sys.stderr)
 
 
 def _trainer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 
@@ -12,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from pipeline.chat import render
 from pipeline.engines._decode import Row, sample
 from pipeline.engines.hf import HfEngine, open_engine
+from pipeline.errors import DataError
 from pipeline.types import Request
 from tests import tiny_models
 from tests.tiny_models import FAMILIES
@@ -129,6 +131,21 @@ def test_likelihoods_are_those_of_the_model(engine):
         expected = sum(float(scores[i, token]) for i, token in enumerate(ending))
         assert value == pytest.approx(expected, abs=1e-3)
         assert greedy == (scores.argmax(-1).tolist() == ending)
+
+
+def test_a_token_without_an_embedding_and_a_refused_conversation_name_the_item(engine):
+    tokenizer = copy.deepcopy(engine.tokenizer)
+    tokenizer.add_tokens(["<image>"])
+    asked = [{"role": "user", "content": "What is <image>?"}]
+    given = {"messages": tuple(asked), "benchmark": "mine", "item": "i7"}
+    grown = HfEngine(engine.model, tokenizer, engine.family)
+    with pytest.raises(DataError, match="^mine, item i7: the prompt holds <image>, for which this model has no embedd"):
+        grown.generate([*REQUESTS[:2], Request(**given)])
+    with pytest.raises(DataError, match="^the prompt holds <image>"):
+        grown.loglikelihood([(Request(text="<image>"), "4.")])
+    tokenizer.chat_template = "{{ raise_exception('no') }}"
+    with pytest.raises(DataError, match=r"^mine, item i7: .*refuses the conversation \(no\)"):
+        HfEngine(engine.model, tokenizer, engine.family).generate([Request(**given)])
 
 
 def test_memory_bounds_a_batch(engine, monkeypatch):
