@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from pipeline import console, libraries
-from pipeline.commands import bench, doors, lab, run
+from pipeline.commands import bench, doors, lab, models, run
 from pipeline.commands.anchors import anchors
 from pipeline.commands.compare import compare
 from pipeline.commands.doctor import doctor
@@ -22,6 +22,7 @@ from pipeline.commands.enter import enter
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.listing import list_kind
 from pipeline.commands.reading import report, rerun
+from pipeline.commands.trying import try_model
 from pipeline.errors import DataError, InputError, PosttrainError, ProgramError
 
 INPUT_IS_WRONG, BUG, INTERRUPTED = 2, 1, 130
@@ -45,6 +46,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "mcp": doors.mcp,
     "finish": run.finish,
     "evaluate": evaluate,
+    "try": try_model,
     "compare": compare,
     "anchors": anchors,
     "enter": enter,
@@ -56,6 +58,7 @@ VERBS: dict[str, Callable[..., None]] = {
 for verb, function in VERBS.items():
     app.command(verb)(function)
 app.add_typer(lab.app, name="lab")
+app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
 
 

@@ -66,6 +66,17 @@ def gpt2(folder: Path, tokens: Any) -> Path:
     return _saved(GPT2LMHeadModel, config, tokens, folder)
 
 
+def smollm3(folder: Path) -> Path:
+    """A SmolLM3ForCausalLM of four layers, every fourth without positions as in the real one."""
+    from transformers import SmolLM3Config, SmolLM3ForCausalLM
+
+    sizes = tiny_models.config("smollm3", 32).to_dict()
+    for name in ("no_rope_layers", "layer_types", "no_rope_layer_interval", "model_type", "transformers_version"):
+        sizes.pop(name, None)
+    config = SmolLM3Config(**sizes | {"num_hidden_layers": 4})
+    return _saved(SmolLM3ForCausalLM, config, tiny_models.tokenizer("smollm3"), folder)
+
+
 def _saved(kind: Any, config: Any, tokens: Any, folder: Path) -> Path:
     import torch
 

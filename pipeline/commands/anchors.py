@@ -34,6 +34,7 @@ def anchors(
     judge: options.JudgeName = None,
     judge_budget: options.JudgeBudget = None,
     allow_unsafe_code: Annotated[bool, typer.Option(help="Run model-written code even without a sandbox.")] = False,
+    yes: options.Yes = False,
     as_json: options.Json = False,
 ) -> None:
     """Measure what results are compared with, once, and keep it.

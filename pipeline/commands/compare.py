@@ -16,7 +16,7 @@ SHOWN = 10  # items on which the two differ, in the table
 
 
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help="A Hub id, a local folder (or adapter), a lab model.")],
+    first: Annotated[str, typer.Argument(metavar="A", help=f"Or an adapter's folder: {options.MODEL}")],
     second: Annotated[str, typer.Argument(metavar="B", help="The one it is compared with.")],
     benchmark: options.Benchmarks,
     split: options.Split = "search",
@@ -33,6 +33,7 @@ def compare(
     judge: options.JudgeName = None,
     judge_budget: options.JudgeBudget = None,
     out: options.ItemsOut = None,
+    yes: options.Yes = False,
     as_json: options.Json = False,
 ) -> None:
     """Compare two models on the same items, decoded alike.

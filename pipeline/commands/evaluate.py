@@ -22,7 +22,7 @@ RECORDED = "recorded"
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A Hub id, a local folder (or adapter), a lab model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=f"Or an adapter's folder: {options.MODEL}")],
     benchmark: Annotated[list[str] | None, typer.Option(metavar="B", help="Commas, repeats and `all`.")] = None,
     split: options.Split = "search",
     base: Annotated[str | None, typer.Option(metavar="M", help="For the fraction; or an adapter's base.")] = None,
@@ -44,6 +44,7 @@ def evaluate(
     scorer_time: own.ScorerTime = None,
     allow_unsafe_code: Annotated[bool, typer.Option(help="Run model-written code even without a sandbox.")] = False,
     out: options.ItemsOut = None,
+    yes: options.Yes = False,
     as_json: options.Json = False,
 ) -> None:
     """Score a model on benchmarks, by a search's own rules.

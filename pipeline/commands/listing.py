@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,21 +21,73 @@ PLUGINS = ("agents", "trainers", "engines", "scorers", "guards", "executors", "f
 
 
 def models() -> Rows:
-    """The lab's models and the Hub's pairs of every family; `--family auto` takes others, too."""
+    """The catalogue's models, the lab's, the Hub's pairs of every family, converted files; what is in the cache.
+
+    `--family auto` takes others, too.
+    """
     from pipeline import plugins
     from pipeline.memory import parameters
 
-    rows, shape = [], lab_shape()
+    rows, shape = [*catalogue_rows(), *converted_rows()], lab_shape()
     made = {"parameters": parameters(shape), "licence": "Apache-2.0", "gated": False, "revision": None}
+    built = _labs_built()
     for name in plugins.names("families"):
         family, base = plugins.load("families", name).FAMILY, f"lab/{name}-base"
-        both = {"family": name, "base": base, "instruct": f"lab/{name}", **made}
-        rows.append({"name": base, "summary": f"tiny {name} base, made on this machine", **both})
+        both = {"family": name, "base": base, "instruct": f"lab/{name}", **made, "cached": name in built}
+        told = " (in the cache)" if name in built else ""
+        rows.append({"name": base, "summary": f"tiny {name} base, made on this machine{told}", **both})
         rows.append(
             {"name": f"lab/{name}", "summary": f"its instruct-tuned sibling: the {name} lab's human team", **both}
         )
         rows += [row for pair in family.pairs for row in hub_rows(name, pair)]
     return rows
+
+
+def catalogue_rows() -> Rows:
+    """The model catalogue's entries."""
+    from pipeline import model_catalogue
+
+    rows = []
+    for name, entry in model_catalogue.entries().items():
+        folder = model_catalogue.cached(entry)
+        facts = entry.model_dump(exclude={"file"}, exclude_none=True)
+        if folder is not None:
+            state = f"in the cache ({console.size(folder_bytes(folder))})"
+        elif entry.download_bytes:
+            state = f"not here yet: `posttrain models get {name}` ({console.size(entry.download_bytes)})"
+        else:
+            state = "fetched on use"
+        told = f"{entry.summary} {entry.parameters / 1e6:.0f}M, {entry.licence}; {state}"
+        rows.append({**facts, "name": name, "summary": told, "cached": folder is not None, "folder": folder})
+    return rows
+
+
+def converted_rows() -> Rows:
+    """GGUF files that were converted, but for the catalogue's."""
+    from pipeline import model_catalogue
+    from pipeline.gguf_files import convert
+
+    known = {model_catalogue.cached(entry) for entry in model_catalogue.entries().values()}
+    return [
+        {
+            **facts, "name": facts["file"], "cached": True,
+            "summary": f"a GGUF file ({facts['architecture']}, {facts['quantisation']}, "
+            f"{facts['parameters'] / 1e6:.0f}M), converted; in the cache ({console.size(facts['bytes'])})",
+        }
+        for facts in convert.listing()
+        if facts["folder"] not in known
+    ]  # fmt: skip
+
+
+def _labs_built() -> set[str]:
+    from pipeline import lab
+
+    return {found["family"] for found in lab.listing()}
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of a folder's files."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
 
 def hub_rows(family: str, pair: Pair) -> Rows:

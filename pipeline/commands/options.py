@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from pipeline import consent
 from pipeline.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ Seed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="S
 LabSeed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="Seed of the lab and its items.")]
 Agent = Annotated[str, typer.Option(metavar="A", help="Who proposes: see `posttrain list agents`, or a dotted path.")]
 Benchmarks = Annotated[list[str], typer.Option("--benchmark", metavar="B", help="Commas, repeats and `all`.")]
-Model = Annotated[str, typer.Option(metavar="M", help="Base: a Hub id, a folder, a lab model.")]
+MODEL = "a Hub id, a folder, a GGUF file, a name from `posttrain list models`."
+Model = Annotated[str, typer.Option(metavar="M", help=f"Base: {MODEL}")]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", callback=consent.give, help="Download a catalogue model without asking.")
+]
 Instruct = Annotated[str | None, typer.Option(metavar="M", help="Its instruct-tuned sibling, the human reference.")]
 Family = Annotated[str, typer.Option(metavar="F", help="How turns are written: `auto` reads the model's own files.")]
 Thinking = Annotated[bool, typer.Option("--thinking", help="Let all of them think first, where their family can.")]

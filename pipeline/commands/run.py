@@ -71,7 +71,7 @@ def reproduce(
 
 
 def search(
-    model: Annotated[str | None, typer.Option(metavar="M", help="Base: a Hub id, a folder, a lab model.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="M", help=f"Base: {options.MODEL}")] = None,
     benchmark: Annotated[list[str] | None, typer.Option(metavar="B", help="Commas, repeats and `all`.")] = None,
     instruct: options.Instruct = None,
     family: Annotated[str | None, typer.Option(metavar="F", help="How turns are written. Default: auto.")] = None,
@@ -111,6 +111,7 @@ def search(
     data: own.Data = None,
     out: options.Out = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with this run instead.")] = None,
+    yes: options.Yes = False,
     as_json: options.Json = False,
 ) -> None:
     """Search recipes for your model, or go on with a search.
@@ -182,6 +183,7 @@ def open_run(
     limit: own.Limit = None,
     scorer_time: own.ScorerTime = None,
     data: own.Data = None,
+    yes: options.Yes = False,
     as_json: options.Json = False,
 ) -> None:
     """Open a run without an agent, for `step` and `finish`. Its clock runs from here to its finish.
