@@ -1,6 +1,7 @@
 """Options that belong to an agent: its module's `Options` says which there are, what they may be and what they mean.
 
-Those of a team are its members': the module's `members_of` says of an argument who they are.
+Those of a team are its members', the module's `members_of` says of an argument who they are, beside its own. Where
+options depend on each other, `options_of(given)` says which model is meant.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Options = TypeVar("Options", bound=BaseModel)
 def check(agent: str, given: Mapping[str, Any]) -> None:
     """Raises InputError if there is no such agent, or its options are not what it takes. Nothing is asked or run."""
     plugins.entry("agents", agent)
-    members = _members(agent)
+    members, model = _members(agent), _model(agent, given)
     for member in members:
         check(member, taken_by(member, given))
     if members:
@@ -28,8 +29,7 @@ def check(agent: str, given: Mapping[str, Any]) -> None:
         left = next((name for name in given if name not in taken), None)
         if left:
             raise InputError(f"{flag(left)}: no member of '{agent}' takes such an option: omit it")
-        return
-    model = getattr(plugins.load("agents", agent), "Options", None)
+        given = _own(model, given)
     if model is not None:
         read(model, given, agent)
     elif given:
@@ -38,9 +38,19 @@ def check(agent: str, given: Mapping[str, Any]) -> None:
 
 def taken_by(agent: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the options that are an agent's own, or a member's of a team."""
-    model = getattr(plugins.load("agents", agent), "Options", None)
-    own = {name: value for name, value in given.items() if model is not None and name in model.model_fields}
+    own = _own(_model(agent, given), given)
     return own | {name: value for member in _members(agent) for name, value in taken_by(member, given).items()}
+
+
+def _model(agent: str, given: Mapping[str, Any]) -> type[BaseModel] | None:
+    """The model of an agent's own options, as they were given; None if it has none."""
+    module = plugins.load("agents", agent)
+    choose = getattr(module, "options_of", None)
+    return choose(given) if choose else getattr(module, "Options", None)
+
+
+def _own(model: type[BaseModel] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if model is not None and name in model.model_fields}
 
 
 def _members(agent: str) -> list[str]:

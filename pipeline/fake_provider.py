@@ -1,8 +1,8 @@
 """A stand-in for a provider of language models, for tests of this project and of its users: a real HTTP server.
 
 It listens on loopback and speaks OpenAI's chat completions and Anthropic's messages. Its play decides how it behaves:
-it proposes well, or answers what no search can use, or fails as real servers do. The same question gets the same
-answer. `python -m pipeline.fake_provider --play good --port 8000` serves one until it is interrupted.
+it proposes and reviews well, or answers what no search can use, or fails as real servers do. The same question gets the
+same answer. `python -m pipeline.fake_provider --play good --port 8000` serves one until it is interrupted.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Self
 
 JSON = Mapping[str, Any]
 HUGE = 12 * 2**20  # characters of a huge answer
+MODEL = {"id": "fake", "object": "model"}  # as its list of models has it
 ORDER = "ANSWER WITH:"  # what follows it in a data row, a gullible model repeats
 
 
@@ -35,12 +36,16 @@ class Reply:
 
 
 class FakeProvider:
-    """Use it in a `with`: then `name` is what `--llm` takes, `requests` are the bodies that came, `keys` their keys."""
+    """Use it in a `with`: then `name` is what `--llm` takes, `requests` are the bodies that came, `keys` their keys.
 
-    def __init__(self, play: str = "good", port: int = 0) -> None:
+    With a `context` of so many tokens it refuses longer requests as vLLM does, and, if it `lists`, says so beforehand.
+    """
+
+    def __init__(self, play: str = "good", port: int = 0, context: int | None = None, lists: bool = True) -> None:
         if play not in PLAYS:
             raise ValueError(f"play '{play}': known are {', '.join(PLAYS)}")
         self.play, self.requests, self.keys = play, list[JSON](), list[str]()
+        self.context, self.lists = context, lists
         self.closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
@@ -66,6 +71,18 @@ class FakeProvider:
 
 
 # ---------------------------------------------------------------- plays
+
+
+def answer(question: str) -> str:
+    """A sensible answer: a review where a proposal is to be reviewed, else a proposal."""
+    return review(question) if "proposal" in _state(question) else proposal(question)
+
+
+def review(question: str, veto: bool | None = None) -> str:
+    """A review of a proposal: one in three is vetoed, or as `veto` says."""
+    asked = json.dumps(_state(question).get("proposal"), sort_keys=True)
+    drawn = int(hashlib.sha256(asked.encode()).hexdigest(), 16) % 3 == 0
+    return json.dumps({"veto": drawn if veto is None else veto, "reason": "its data looks like what failed before"})
 
 
 def proposal(question: str) -> str:
@@ -104,7 +121,7 @@ def _gullible(question: str) -> str:
     texts = json.dumps(_state(question).get("data_sources", []), ensure_ascii=False)
     before, order, after = texts.partition(ORDER)
     if not order:
-        return proposal(question)
+        return answer(question)
     text = after.replace('\\"', '"').lstrip()
     value, _ = json.JSONDecoder().raw_decode(text)
     return json.dumps(value)
@@ -113,7 +130,7 @@ def _gullible(question: str) -> str:
 def _every_other(first: Reply) -> Callable[[FakeProvider, str, JSON], Reply]:
     """`first` on every odd request, a good answer on every even one."""
     return lambda provider, question, body: (
-        first if len(provider.requests) % 2 else Reply(proposal(question))
+        first if len(provider.requests) % 2 else Reply(answer(question))
     )  # fmt: skip
 
 
@@ -124,28 +141,31 @@ def _always(reply: Reply) -> Callable[[FakeProvider, str, JSON], Reply]:
 def _no_forms(provider: FakeProvider, question: str, body: JSON) -> Reply:
     if "response_format" in body:
         return Reply("response_format is not supported", 400)
-    return Reply(proposal(question))
+    return Reply(answer(question))
 
 
 def _no_system(provider: FakeProvider, question: str, body: JSON) -> Reply:
     if body["messages"][0]["role"] == "system":
         return Reply("System role not supported", 400)
-    return Reply(proposal(question[question.rfind("\n\n{") :]))
+    return Reply(answer(question[question.rfind("\n\n{") :]))
 
 
 def _breaks_on_forms(provider: FakeProvider, question: str, body: JSON) -> Reply:
-    return Reply("KeyError: 'json_schema'", 500) if "response_format" in body else Reply(proposal(question))
+    return Reply("KeyError: 'json_schema'", 500) if "response_format" in body else Reply(answer(question))
 
 
 PLAYS: dict[str, Callable[[FakeProvider, str, JSON], Reply]] = {
-    "good": lambda provider, question, body: Reply(proposal(question)),
+    "good": lambda provider, question, body: Reply(answer(question)),
     "prose": lambda provider, question, body: Reply(
-        f"<think>maybe {{this}}</think>\nHere you are:\n```json\n{proposal(question)}\n```\nGood luck {{really}}!"
+        f"<think>maybe {{this}}</think>\nHere you are:\n```json\n{answer(question)}\n```\nGood luck {{really}}!"
     ),
     "no_forms": _no_forms,
     "breaks_on_forms": _breaks_on_forms,
     "no_system": _no_system,
-    "no_usage": lambda provider, question, body: Reply(proposal(question), has_usage=False),
+    "vetoes": lambda provider, question, body: Reply(
+        review(question, veto=True) if "proposal" in _state(question) else proposal(question)
+    ),
+    "no_usage": lambda provider, question, body: Reply(answer(question), has_usage=False),
     "repaired": _every_other(Reply("Let me think about that first.")),
     "invalid_json": _always(Reply('{"changes": {"stages.0.data": [')),
     "out_of_bounds": _always(Reply(_places("stages.0.params.learning_rate", 1e9))),
@@ -168,7 +188,7 @@ PLAYS: dict[str, Callable[[FakeProvider, str, JSON], Reply]] = {
     "hangs_up": _always(Reply(accident="hangs up")),
     "not_json": _always(Reply(accident="a web page")),
     "repeats_the_key": lambda provider, question, body: Reply(
-        json.dumps({**json.loads(proposal(question)), "rationale": f"your key is {provider.keys[-1]}"})
+        json.dumps({**json.loads(answer(question)), "rationale": f"your key is {provider.keys[-1]}"})
     ),
 }
 
@@ -178,13 +198,20 @@ PLAYS: dict[str, Callable[[FakeProvider, str, JSON], Reply]] = {
 
 def _handler(provider: FakeProvider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            models = [{"max_model_len": provider.context, **MODEL}]
+            listed = {"object": "list", "data": models if provider.lists and provider.context else []}
+            data = json.dumps(listed).encode()
+            self._head(200, len(data))
+            self.wfile.write(data)
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             provider.requests.append(body)
             key = self.headers.get("x-api-key") or self.headers.get("Authorization") or ""
             provider.keys.append(key.removeprefix("Bearer "))
             question = next((each["content"] for each in body["messages"] if each["role"] == "user"), "")
-            reply = PLAYS[provider.play](provider, question, body)
+            reply = _overlong(provider, body) or PLAYS[provider.play](provider, question, body)
             if reply.accident:
                 self._accident(reply.accident)
             else:
@@ -239,6 +266,15 @@ def _handler(provider: FakeProvider) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
 
     return Handler
+
+
+def _overlong(provider: FakeProvider, body: JSON) -> Reply | None:
+    """The refusal of a request that the context does not hold, at three characters a token."""
+    sent = sum(len(each["content"]) for each in body["messages"]) // 3 + body.get("max_tokens", 0)
+    if provider.context is None or sent <= provider.context:
+        return None
+    held = f"This model's maximum context length is {provider.context} tokens."
+    return Reply(f"{held} However, you requested {sent} tokens in total.", 400)
 
 
 def _completion(reply: Reply) -> JSON:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline import filters
+from pipeline.agents._critic import is_veto
 from pipeline.errors import InputError
 from pipeline.params import LENGTHS
 from pipeline.recipe import apply_changes, fingerprint
@@ -40,12 +41,12 @@ class Answer(NamedTuple):
 
 def read(text: str, brief: Brief, trials: Sequence[Trial], strategies: Mapping[str, dict[str, Any]]) -> Answer:
     """The answer in a model's words. `strategies` are the named ones that it may choose. Raises Fault."""
-    found = _object(text)
+    found = answer_in(text, KEYS, bare="changes")
     strategy = found.get("strategy")
     if strategies and not isinstance(strategy, str):
         raise Fault(f'no strategy was chosen: give one of {", ".join(strategies)} as "strategy"')
     if strategies and strategy not in strategies:
-        raise Fault(f"unknown strategy {_short(strategy)}: choose one of {', '.join(strategies)}")
+        raise Fault(f"unknown strategy {short(strategy)}: choose one of {', '.join(strategies)}")
     given = found.get("changes")
     if given is None and strategies:
         given = strategies[str(strategy)]
@@ -55,14 +56,15 @@ def read(text: str, brief: Brief, trials: Sequence[Trial], strategies: Mapping[s
     changes = merged(parent, {_place(str(key), brief): value for key, value in given.items()}, brief)
     predicted = _predicted(found.get("predicted_score"))
     _refuse(changes, brief, trials)
-    return Answer(changes, parent.id if parent else None, _line(found.get("rationale")), predicted)
+    return Answer(changes, parent.id if parent else None, line_of(found.get("rationale")), predicted)
 
 
 # ---------------------------------------------------------------- reading
 
 
-def _object(text: str) -> dict[str, Any]:
-    """The last JSON object of a text that is an answer by its keys, else its last object."""
+def answer_in(text: str, keys: Sequence[str], bare: str = "") -> dict[str, Any]:
+    """The last JSON object of a text that is an answer by its keys, else its last object, which may be the bare value
+    of a key. Raises Fault."""
     if len(text) > LONGEST:
         raise Fault(f"it has {len(text):,} characters: give one JSON object and nothing else")
     decoder, found = json.JSONDecoder(strict=False), []
@@ -77,9 +79,9 @@ def _object(text: str) -> dict[str, Any]:
         at = text.find("{", end)
     if not found:
         what = "it is empty" if not text.strip() else "it holds no complete JSON object"
-        raise Fault(f"{what}: give one JSON object, with `changes`, `parent`, `rationale` and `predicted_score`")
-    answers = [each for each in found if any(key in each for key in KEYS)]
-    last: dict[str, Any] = answers[-1] if answers else {"changes": found[-1]}
+        raise Fault(f"{what}: give one JSON object, with {', '.join(f'`{key}`' for key in keys)}")
+    answers = [each for each in found if any(key in each for key in keys)]
+    last: dict[str, Any] = answers[-1] if answers else {bare: found[-1]} if bare else found[-1]
     return last
 
 
@@ -88,7 +90,7 @@ def _parent(name: Any, trials: Sequence[Trial]) -> Trial | None:
         return None
     known = {trial.id: trial for trial in trials if trial.recipe is not None}
     if not isinstance(name, str) or name not in known:
-        raise Fault(f'parent {_short(name)}: there is no such trial: name one of {", ".join(known)}, or "recipe"')
+        raise Fault(f'parent {short(name)}: there is no such trial: name one of {", ".join(known)}, or "recipe"')
     return known[name]
 
 
@@ -97,18 +99,18 @@ def _predicted(value: Any) -> float | None:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0.0 <= value <= 1.0:
-        raise Fault(f"predicted_score must be a number from 0 to 1, not {_short(value)}")
+        raise Fault(f"predicted_score must be a number from 0 to 1, not {short(value)}")
     return float(value)
 
 
-def _line(value: Any) -> str:
+def line_of(value: Any) -> str:
     """A text as one printable line of bounded length."""
     text = " ".join(value.split()) if isinstance(value, str) else ""
     return "".join(letter for letter in text if letter.isprintable())[:RATIONALE]
 
 
-def _short(value: Any) -> str:
-    text = _line(repr(value))
+def short(value: Any) -> str:
+    text = line_of(repr(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -162,12 +164,12 @@ def _staged_answer(recipe: Recipe, given: Any, brief: Brief) -> list[dict[str, A
         share, params = stage.get("share", 1.0), stage.get("params", {})
         is_number = isinstance(share, int | float) and not isinstance(share, bool)
         if not is_number or not 0.0 < share < math.inf:
-            raise Fault(f"stages.{number}.share must be a number above 0, not {_short(share)}")
+            raise Fault(f"stages.{number}.share must be a number above 0, not {short(share)}")
         if not isinstance(params, dict):
-            raise Fault(f"stages.{number}.params must be an object, not {_short(params)}")
+            raise Fault(f"stages.{number}.params must be an object, not {short(params)}")
         if set(stage) - {"share", "data", "params", "trainer", "format"}:
             unknown = sorted(set(stage) - {"share", "data", "params", "trainer", "format"})
-            raise Fault(f"stages.{number}: unknown key {_short(unknown[0])}: known are share, data, params")
+            raise Fault(f"stages.{number}: unknown key {short(unknown[0])}: known are share, data, params")
     return _staged(recipe, given, brief)
 
 
@@ -236,7 +238,7 @@ def refused_sources(trials: Sequence[Trial]) -> set[str]:
     """The sources that a guard refused: those it names, and those that were refused alone."""
     found = set()
     for trial in trials:
-        if trial.state == "rejected" and trial.recipe is not None:
+        if trial.state == "rejected" and trial.recipe is not None and not is_veto(trial):
             names = {reference.name for stage in trial.recipe.stages for reference in stage.data}
             verdicts = [*trial.verdicts, *(trial.outcome.verdicts if trial.outcome else ())]
             said = {verdict.reason.partition(":")[0] for verdict in verdicts if not verdict.ok}

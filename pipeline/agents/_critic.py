@@ -20,6 +20,9 @@ OF_ADAPTERS = ("rank", "alpha", "dropout", "targets", "layers", "rslora", "dora"
 MOST_FAILURES = 2  # of a structure that never scored, in the same way
 
 
+GUARD = "critic"  # in whose name a vetoed proposal is refused
+
+
 class Veto(NamedTuple):
     """Why a proposal is not worth its cost: the rule (or who says so), and the reason in a line."""
 
@@ -28,7 +31,7 @@ class Veto(NamedTuple):
 
 
 class Critic(Protocol):
-    """Whoever may veto."""
+    """Whoever may veto. One with `begin(remaining)` is told of each turn of the team, one with `note` may tell."""
 
     def review(self, proposal: Proposal, history: Sequence[Trial]) -> Veto | None:
         """A veto, or None where the proposal is worth trying."""
@@ -95,6 +98,11 @@ class Rules:
                 ids = ", ".join(trial.id for trial in alike if _way(trial) == way)
                 return Veto("failing structure", f"its structure never scored and failed alike in {ids}: {way}")
         return None
+
+
+def is_veto(trial: Trial) -> bool:
+    """Whether it is no trial but a proposal that a critic vetoed, as its member is told of it."""
+    return trial.state == "rejected" and any(verdict.guard == GUARD for verdict in trial.verdicts)
 
 
 # ---------------------------------------------------------------- looking at recipes

@@ -1,97 +1,81 @@
-"""One turn of a proposing model: the question, its answers, the repairs that it is asked for."""
+"""One turn of a proposing model: what it is about, and what comes of it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.agents import _drawing
-from pipeline.agents._answer import Answer, Fault, read
-from pipeline.agents._fit import fit
-from pipeline.agents._llm_options import Options, context_of, reply_tokens
+from pipeline.agents._answer import Answer, read
+from pipeline.agents._conversation import Heard, Question, converse, prompt
+from pipeline.agents._critic import is_veto
 from pipeline.agents._pace import Pace, score_of
 from pipeline.agents._schema import form
 from pipeline.agents._state import CLOCK, describe, unresolved
 from pipeline.agents._strategies import Strategy, others, strategy_of
 from pipeline.paths import digest, plain
-from pipeline.providers.record import Ended
-from pipeline.providers.talk import NoReply, Speaker
+from pipeline.providers.record import PROPOSAL, Ended, Subject
+from pipeline.providers.talk import Speaker
 from pipeline.types import Brief, Budget, Trial
 
 REPAIRS = 2
 UNRESOLVED = 5  # trials in a row after which the model is asked to choose another strategy by name
-QUOTED = 1000  # characters of an unusable answer that the model is shown again
-PROMPTS = Path(__file__).parent / "prompts"
 
 
 class Topic(NamedTuple):
-    """What a turn is about. `question` stands for all of it but the clock."""
+    """What a turn is about. The question's digest stands for all of it but the clock, however much of it is sent."""
 
     brief: Brief
     trials: tuple[Trial, ...]
-    state: dict[str, Any]
     named: tuple[Strategy, ...]
-    system: str
-    question: str
+    question: Question
 
     @property
-    def number(self) -> int:
-        """Of the trial that is asked for, from 0."""
-        return len(self.trials)
+    def subject(self) -> Subject:
+        """The question as a record knows it."""
+        return self.question.subject
 
-    def ended(self, result: Result) -> Ended:
+    def ended(self, heard: Heard[Answer]) -> Ended:
         """How the turn ended, for the record."""
-        how: Any = "proposed" if result.answer else "handed over"
-        return Ended(turn=self.number, question=self.question, result=how, why=result.why)
+        how: Any = "proposed" if heard.answer else "handed over"
+        return Ended(**self.subject._asdict(), result=how, why=heard.why)
 
 
-class Result(NamedTuple):
-    """The answer, or why there is none; `faults` are those that the model was told of."""
-
-    answer: Answer | None
-    why: str
-    faults: tuple[str, ...]
+def number_of(trials: Sequence[Trial]) -> int:
+    """The number of the trial that comes next, from 0: what a critic vetoed was none."""
+    return sum(not is_veto(trial) for trial in trials)
 
 
 def topic(brief: Brief, history: Sequence[Trial], remaining: Budget) -> Topic:
     """What to ask now."""
     trials = tuple(trial for trial in history if trial.kind == "recipe")
-    named, system = _named(brief, trials), prompt("propose")
+    named, switch = _named(brief, trials), ""
     if named:
-        system += "\n" + prompt("switch").format(unresolved=unresolved(trials), current=_current(trials))
+        switch = "\n" + prompt("switch").format(unresolved=unresolved(trials), current=_current(trials))
     state = describe(brief, history, remaining, named)
     asked = plain({name: value for name, value in state.items() if name != CLOCK})
-    return Topic(brief, trials, state, named, system, digest([system, asked]))
+    prompts = prompt("propose") + switch, prompt("propose_short").replace("{example}", _example(brief)) + switch
+    number, vetoes = number_of(trials), sum(map(is_veto, trials))
+    part = f"{PROPOSAL} {vetoes + 1}" if vetoes else PROPOSAL
+    subject = Subject(number, digest([prompts[0], asked]), part)
+    return Topic(brief, trials, named, Question(subject, prompts, state, form(brief, named)))
 
 
-def hold(speaker: Speaker, about: Topic, options: Options, seconds: float) -> Result:
+def hold(speaker: Speaker, about: Topic, seconds: float) -> Heard[Answer]:
     """Ask, and ask for at most two repairs, within so many seconds."""
+    examples = {each.name: each.example for each in about.named}
     until = time.monotonic() + seconds
-    context, wanted = context_of(options), form(about.brief, about.named)
-    state = fit(about.state, context - reply_tokens(options), about.system)
-    if state is None:
-        return Result(None, f"the brief does not fit into {context} tokens: raise --llm-context", ())
-    turns = [state]
-    faults: list[str] = []
-    try:
-        for _ in range(1 + REPAIRS):
-            said = speaker.say(about.number, about.question, about.system, turns, wanted, until)
-            try:
-                examples = {each.name: each.example for each in about.named}
-                return Result(read(said, about.brief, about.trials, examples), "", tuple(faults))
-            except Fault as fault:
-                faults.append(str(fault))
-                turns = [state, said[:QUOTED], prompt("repair").replace("{fault}", str(fault))]
-    except NoReply as reason:
-        return Result(None, str(reason), tuple(faults))
-    return Result(None, f"{len(faults)} answers in a row could not be used; the last: {faults[-1]}", tuple(faults))
+    return converse(
+        speaker, about.question, lambda said: read(said, about.brief, about.trials, examples), REPAIRS, until
+    )
 
 
-def prompt(name: str) -> str:
-    """A text of prompts/."""
-    return (PROMPTS / f"{name}.md").read_text(encoding="utf-8")
+def _example(brief: Brief) -> str:
+    """Names of data sources as weights, in this search's own words: small models copy what they are shown."""
+    names = [single[0]["name"] for single in _drawing.singles(brief)]
+    weights = (0.7, 0.3)
+    return ", ".join(f'"{name}": {weight}' for name, weight in zip(names, weights, strict=False))
 
 
 def _named(brief: Brief, trials: Sequence[Trial]) -> tuple[Strategy, ...]:

@@ -17,9 +17,10 @@ from pipeline.agents._answer import refused_sources
 from pipeline.agents._fit import State, dumps
 from pipeline.agents._pace import ETA, Pace, fidelity_of, score_of
 from pipeline.agents._strategies import Strategy, strategy_of
+from pipeline.errors import InputError
 from pipeline.noise import noise_floor
 from pipeline.recipe import apply_changes
-from pipeline.types import Brief, Budget, Card, Dimension, Trial
+from pipeline.types import Brief, Budget, Card, Dimension, Proposal, Recipe, Trial
 
 SAMPLE_CHARACTERS = 240  # of a string in a sample row
 RECENT, DEAD_ENDS, STRATEGIES = 24, 12, 8  # that are listed while there is room
@@ -82,12 +83,30 @@ def describe(brief: Brief, history: Sequence[Trial], remaining: Budget, named: S
     return {name: value for name, value in state.items() if value not in (None, {}, [])}
 
 
+def proposed(proposal: Proposal, brief: Brief, history: Sequence[Trial]) -> State:
+    """A proposal as data: what it changes and how long it is, not who made it or what they thought."""
+    begun = next((trial for trial in history if trial.id == proposal.continues), None)
+    recipe = begun.recipe if begun else _recipe_of(proposal, brief)
+    row = {
+        "changes": _changes(proposal.changes), "length": _rounded(proposal.fidelity), "continues": proposal.continues,
+        "strategy": strategy_of(recipe) if recipe else None,
+    }  # fmt: skip
+    return {name: value for name, value in row.items() if value is not None}
+
+
 def trial_length(pace: Pace) -> float:
     """The share of the full length at which new recipes are tried: where the optimiser's mixtures start, too."""
     return round(min(1.0, pace.probe * ETA), 6)
 
 
 # ---------------------------------------------------------------- parts
+
+
+def _recipe_of(proposal: Proposal, brief: Brief) -> Recipe | None:
+    try:
+        return apply_changes(brief.recipe, proposal.changes)
+    except InputError:
+        return None
 
 
 def _recipe(brief: Brief) -> list[State]:

@@ -13,7 +13,9 @@ from typing import Any
 
 from pipeline import agent_options
 from pipeline.agents import _dialogue
-from pipeline.agents._llm_options import Options, address_of, cap_of, reply_tokens
+from pipeline.agents._answer import Answer
+from pipeline.agents._conversation import Heard
+from pipeline.agents._llm_options import Options, live, room_of
 from pipeline.agents._pace import Pace
 from pipeline.agents._state import trial_length
 from pipeline.agents.asha import Asha
@@ -73,10 +75,10 @@ class Llm:
 
     def _is_due(self, trials: Sequence[Trial], proposal: Proposal, remaining: Budget) -> bool:
         """Whether it is the model's turn, not the leader's last stretch, and it has not failed too often of late."""
-        number = len(trials)
+        number = _dialogue.number_of(trials)
         if not self._is_turn(number) or (proposal.continues and Pace(self.brief, trials).is_late(remaining)):
             return False
-        before = [end for end in self.log.turns.ended if end.turn < number]
+        before = [end for end in self.log.turns.proposals() if end.turn < number]
         pause = self._pause(before)
         return not pause or sum(map(self._is_turn, range(before[-1].turn + 1, number))) >= pause
 
@@ -87,34 +89,33 @@ class Llm:
 
     # ------------------------------------------------------------ a turn
 
-    def _turn(self, history: Sequence[Trial], remaining: Budget) -> _dialogue.Result:
+    def _turn(self, history: Sequence[Trial], remaining: Budget) -> Heard[Answer]:
         """One question to the model and what came of it, on the record and, unless it was there, in the ledger."""
-        topic = _dialogue.topic(self.brief, history, remaining)
-        kept = Recorded(self.log.turns, by_question=True)
-        if kept.has(topic.number, topic.question):
-            return _dialogue.hold(kept, topic, self.options, 0.0)
-        replayed = Recorded(self.replay, self.log) if self.replay else None
-        if replayed and not replayed.has(topic.number, topic.question):
-            return _dialogue.Result(None, "the record that is replayed has no such turn", ())
-        result = _dialogue.hold(replayed or self._model(), topic, self.options, self._seconds(remaining))
-        self.log.ended(topic.ended(result))
-        cost = self.log.turns.spent_on(topic.number, topic.question)
-        text, pause = "", self._pause(self.log.turns.ended)
-        if result.answer is None:
-            text = f"asha takes the language model's turn: {result.why}"
+        topic, room = _dialogue.topic(self.brief, history, remaining), room_of(self.options)
+        kept = Recorded(self.log.turns, room, by_question=True)
+        if kept.has(topic.subject):
+            return _dialogue.hold(kept, topic, 0.0)
+        replayed = Recorded(self.replay, room, self.log) if self.replay else None
+        if replayed and not replayed.has(topic.subject):
+            return Heard(None, "the record that is replayed has no such turn", ())
+        heard = _dialogue.hold(replayed or self._model(), topic, self._seconds(remaining))
+        self.log.ended(topic.ended(heard))
+        cost, pause = self.log.turns.spent_on(topic.subject), self._pause(self.log.turns.proposals())
+        text = ""
+        if heard.answer is None:
+            text = f"asha takes the language model's turn: {heard.why}"
             text += f"; it is not asked in its next {pause} turn{'s' * (pause > 1)}" if pause else ""
         self.note(
-            "llm_turn", text, turn=topic.number, proposed=result.answer is not None, repairs=len(result.faults),
-            faults=result.faults, why=result.why, requests=len(self.log.turns.of(topic.number, topic.question)),
+            "llm_turn", text, turn=topic.subject.turn, proposed=heard.answer is not None, repairs=len(heard.faults),
+            faults=heard.faults, why=heard.why, requests=len(self.log.turns.of(*topic.subject)),
             named=[each.name for each in topic.named], tokens=cost.tokens, dollars=cost.dollars,
             replayed=replayed is not None,
         )  # fmt: skip
-        return result
+        return heard
 
     def _model(self) -> Live:
         if self.live is None:
-            tell = lambda text: self.note("llm_wait", text)  # noqa: E731
-            self.live = Live(address_of(self.options), self.log, cap_of(self.options), tell, reply_tokens(self.options))
+            self.live = live(self.options, self.log, lambda text: self.note("llm_wait", text))
         return self.live
 
     def _seconds(self, remaining: Budget) -> float:

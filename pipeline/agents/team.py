@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline import agent_options, earnings, plugins
-from pipeline.agents._critic import Critic, Rules, Veto
+from pipeline.agents._critic import GUARD, Critic, Rules, Veto
+from pipeline.agents._critic_options import CriticOptions, options_of
 from pipeline.agents._pace import Pace
+from pipeline.agents._reviewer import Reviewer
 from pipeline.agents._shares import Shares
 from pipeline.contracts import Agent, Note
 from pipeline.errors import InputError
@@ -42,8 +44,12 @@ def members_of(argument: str) -> list[str]:
 
 
 def create(brief: Brief, seed: int, argument: str) -> Agent:
-    """A team of the agents that the argument names, with the rules for a critic."""
-    return Team(brief, seed, members_of(argument), (Rules(brief),))
+    """A team of the agents that the argument names, reviewed by the rules and, if asked for, by a language model."""
+    model = options_of(brief.options)
+    own = {name: value for name, value in brief.options.items() if name in model.model_fields}
+    options = agent_options.read(model, own, "team")
+    critics = (Rules(brief), *([Reviewer(brief, options)] if isinstance(options, CriticOptions) else []))
+    return Team(brief, seed, members_of(argument), critics)
 
 
 def _to_nobody(name: str, text: str = "", **fields: Any) -> None:
@@ -59,12 +65,18 @@ class Team:
         self._agents = {label_of(name): self._make(name, seed) for name in members}
         self.note: Note = _to_nobody
         self._told = 0  # rounds
+        for critic in critics:
+            if hasattr(critic, "note"):
+                critic.note = self._pass_on
 
     def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
         """What the member proposes to whom most is owed, and no critic vetoes; None if nobody has anything."""
         trials = [trial for trial in history if trial.kind == "recipe"]
         shares = Shares(self.brief, list(self._agents), history)
         self._tell(shares)
+        for critic in self.critics:
+            if hasattr(critic, "begin"):
+                critic.begin(remaining)
         is_late, beginning = Pace(self.brief, trials).is_late(remaining), None
         for name in shares.order():
             proposal = self._turn(name, history, remaining)
@@ -98,7 +110,7 @@ class Team:
             if proposal is None or veto is None:
                 return _in_the_name_of(name, proposal) if proposal else None
             self._note_veto(name, proposal, veto, earnings.expected(proposal, history, remaining))
-            verdict = Verdict(guard="critic", ok=False, reason=veto.reason)
+            verdict = Verdict(guard=GUARD, ok=False, reason=veto.reason)
             seen.append(Trial(id=f"veto{attempt}", state="rejected", proposal=proposal, verdicts=(verdict,)))
             # with another seed: one that draws by the number of trials would draw the same at its next turn
             key = f"team/{self.seed}/{len(history)}/{attempt}"

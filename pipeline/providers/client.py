@@ -15,13 +15,17 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from pipeline.errors import InputError
-from pipeline.providers.exchange import TIMEOUT_SECONDS, Busy, Refused, Reply, asked, bounded
+from pipeline.providers.exchange import TIMEOUT_SECONDS, Busy, Refused, Reply, asked, bounded, too_long, within
 from pipeline.providers.names import Address
 from pipeline.providers.prices import PRICES, price
 
 MAX_TOKENS = 16_384  # of a reply, reasoning included
 SERVER_MAX_TOKENS = 4_096  # small servers refuse what their context cannot hold beside the prompt
 PACKAGES = {"openai": "openai", "anthropic": "anthropic", "server": "openai"}
+HELD_BY = (  # what servers call the tokens that a model's context has, in their lists of models
+    "max_model_len", "loaded_context_length", "n_ctx", "context_length", "max_context_length", "context_window",
+)  # fmt: skip
+LIST_SECONDS = 3.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -50,13 +54,13 @@ class Client(Protocol):
 
     address: Address
     endpoint: str  # where requests go
-    max_tokens: int  # of a reply
+    max_tokens: int  # of a reply; may be set
 
     def ask(self, system: str, turns: Sequence[str], form: Form | None = None, seconds: float | None = None) -> Reply:
         """The model's reply to a conversation, whose turns are the user's and its own by turns, the user's last.
 
-        Raises Busy (ask again later; no reply within `seconds` is that, too), InputError (it will not answer: key,
-        model, request).
+        Raises Busy (ask again later; no reply within `seconds` is that, too), TooLong (for the model's context),
+        InputError (it will not answer: key, model, request).
         """
         ...
 
@@ -101,11 +105,6 @@ class OpenAIClient:
             api_key=key, max_retries=0, http_client=bounded(self.library, trust_env=not direct), **more
         )
         self.endpoint = str(self.client.base_url)
-        self.settings: dict[str, Any] = (
-            {"max_tokens": max_tokens, "temperature": 0.0} if own else {"max_completion_tokens": max_tokens}
-        )
-        if address.effort:
-            self.settings["reasoning_effort"] = address.effort
         # the first of them is used, those that failed are dropped
         self.manners: tuple[Manner, ...] = OWN_MANNERS if own else MANNERS
 
@@ -117,6 +116,8 @@ class OpenAIClient:
             try:
                 reply = self.asked(system, turns, form if manner.form else None, manner.system, until)
             except Refused as refused:
+                if error := too_long(refused):
+                    raise error from None
                 if refused.status not in MAY_BE_THE_MANNER or number + 1 == len(manners):
                     raise InputError(str(refused)) from None
             except Busy as busy:
@@ -132,7 +133,7 @@ class OpenAIClient:
         if not has_system:
             turns = [f"{system}\n\n{turns[0]}", *turns[1:]]
         messages = ([{"role": "system", "content": system}] if system and has_system else []) + _messages(turns)
-        more: dict[str, Any] = dict(self.settings)
+        more = self._settings()
         if form is not None:
             more["response_format"] = {
                 "type": "json_schema",
@@ -148,6 +149,24 @@ class OpenAIClient:
             return Reply(text, used.prompt_tokens if used else 0, used.completion_tokens if used else 0)
 
         return asked(self.address, self.library, request, until)
+
+    def _settings(self) -> dict[str, Any]:
+        own = self.address.provider == "server"
+        effort = {"reasoning_effort": self.address.effort} if self.address.effort else {}
+        if own:
+            return {"max_tokens": self.max_tokens, "temperature": 0.0, **effort}
+        return {"max_completion_tokens": self.max_tokens, **effort}
+
+    def context(self) -> int | None:
+        """Tokens that the model's context has, as the server's list of models says; None where it does not say."""
+        try:
+            listed = within(LIST_SECONDS, lambda: self.client.models.list(timeout=LIST_SECONDS).data)
+            model = next(each for each in listed if each.id == self.address.model).model_dump()
+        except Exception:  # many servers have no such list, or break on it: it is a courtesy
+            return None
+        places = (model, model.get("meta"))  # llama.cpp's
+        found = [place[name] for name in HELD_BY for place in places if isinstance(place, dict) and name in place]
+        return next((each for each in found if type(each) is int and each > 0), None)
 
 
 class AnthropicClient:
@@ -178,7 +197,7 @@ class AnthropicClient:
         try:
             return asked(self.address, self.library, request, time.monotonic() + (seconds or TIMEOUT_SECONDS))
         except Refused as refused:
-            raise InputError(str(refused)) from None
+            raise (too_long(refused) or InputError(str(refused))) from None
 
 
 def _messages(turns: Sequence[str]) -> list[dict[str, str]]:

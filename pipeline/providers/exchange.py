@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from pipeline.errors import InputError
 from pipeline.providers.names import Address
 
+Result = TypeVar("Result")
 TIMEOUT_SECONDS = 300.0  # reasoning models take minutes
 LONGEST_RETRY_AFTER = 86_400.0  # seconds
 MAX_REPLY_BYTES = 4 * 2**20  # of a response's body: a hundred times what so many tokens take
 NEVER_ARRIVED = ("ConnectError", "ConnectTimeout")  # the HTTP packages' errors before anything was sent
+TOO_LONG = re.compile(r"context[ _-]?(length|size|window)|prompt is too long|too many tokens", re.IGNORECASE)
+HELD = re.compile(  # tokens, as vLLM, LM Studio, llama.cpp and Anthropic say it
+    r"(?:context length (?:is|of)(?: only)?|context size \(?|n_ctx\W{1,4}|\d tokens? >) ?(\d{3,8})", re.IGNORECASE
+)
 LEAST_KEY = 6  # characters; a shorter key is none, and may be part of any text
 
 
@@ -52,11 +59,28 @@ class Refused(Exception):
         self.status = status
 
 
+class TooLong(InputError):
+    """The request is longer than the model's context."""
+
+    def __init__(self, text: str, held: int | None) -> None:
+        super().__init__(text)
+        self.held = held  # tokens that the context has; None: the server does not say
+
+
+def too_long(refused: Refused) -> TooLong | None:
+    """The refusal as one for length, if it is one."""
+    text = str(refused)
+    if refused.status not in (400, 413, 422) or not TOO_LONG.search(text):
+        return None
+    found = HELD.search(text)
+    return TooLong(text, int(found[1]) if found else None)
+
+
 def asked(address: Address, library: Any, request: Callable[[float], Reply], until: float) -> Reply:
     """What `request` returns; the two packages' errors, which share their names, as ours."""
     seconds = max(0.01, until - time.monotonic())
     try:
-        return _clean(address, _within(seconds, lambda: request(seconds)))
+        return _clean(address, within(seconds, lambda: request(seconds)))
     except (library.APITimeoutError, TimeoutError):
         raise Busy(f"no reply within {seconds:.3g} s", may_be_billed=True) from None
     except library.APIConnectionError as error:
@@ -72,13 +96,13 @@ def asked(address: Address, library: Any, request: Callable[[float], Reply], unt
         ) from None
 
 
-def _within(seconds: float, call: Callable[[], Reply]) -> Reply:
+def within(seconds: float, call: Callable[[], Result]) -> Result:
     """What `call` returns or raises; TimeoutError once the time is over.
 
     The packages' own limits are for each read: a server that sends a byte now and then would never reach them. The
     thread that is left behind ends with its connection, or with this process.
     """
-    done: list[Reply | BaseException] = []
+    done: list[Result | BaseException] = []
 
     def work() -> None:
         try:

@@ -3,9 +3,14 @@
 A request is written before it is sent, at the most that it can cost, and again when its reply came: whoever is killed
 in between has paid the most. A record is also what a search is replayed from. It never holds a key: clients see to it.
 
-    {"kind": "asked", "turn", "number", "question", "model", "system", "turns", "at_most": {"tokens", "dollars"}}
-    {"kind": "came", "turn", "number", "state", "text", "input_tokens", "output_tokens", "dollars", "seconds", "wait"}
-    {"kind": "ended", "turn", "question", "result", "why"}
+    {"kind": "asked", "turn", "part", "number", "question", "model", "system", "turns",
+     "at_most": {"tokens", "dollars"}}
+    {"kind": "came", "turn", "part", "number", "state", "text", "input_tokens", "output_tokens", "dollars", "seconds",
+     "wait"}
+    {"kind": "ended", "turn", "part", "question", "result", "why"}
+
+Several may write to one record, a team's member and its critic: each reads what the others wrote, so that a cap on all
+exchanges is one cap.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -25,6 +30,16 @@ from pipeline.types import Record
 
 FILE = "exchanges.jsonl"
 State = Literal["pending", "answered", "busy", "refused"]
+Result = Literal["proposed", "handed over", "passed", "vetoed"]
+PROPOSAL = "proposal"  # what of a turn is asked for; a critic's are `review 1`, `review 2`
+
+
+class Subject(NamedTuple):
+    """What is asked: in which turn, for which part of it, and the question as a digest."""
+
+    turn: int
+    question: str
+    part: str = PROPOSAL
 
 
 class Cost(Record):
@@ -38,6 +53,7 @@ class Exchange(Record):
     """One request of a turn and what came of it. `text` is the answer, or why there is none."""
 
     turn: int  # which of the questions: the number of the trial that it is about
+    part: str = PROPOSAL
     number: int  # of the request within its turn
     question: str  # stands for what was asked, less what differs from clock to clock
     model: str
@@ -59,11 +75,12 @@ class Exchange(Record):
 
 
 class Ended(Record):
-    """How a turn ended: with a proposal, or handed over, and why."""
+    """How a turn, or a part of it, ended: with a proposal, with a review's result, or handed over, and why."""
 
     turn: int
+    part: str = PROPOSAL
     question: str
-    result: Literal["proposed", "handed over"]
+    result: Result
     why: str = ""
 
 
@@ -74,24 +91,32 @@ class Turns:
     exchanges: list[Exchange] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
 
-    def of(self, turn: int, question: str | None = None) -> list[Exchange]:
-        """A turn's exchanges: those about one question, or else about the last one that was asked in it."""
-        found = [each for each in self.exchanges if each.turn == turn]
+    def of(self, turn: int, question: str | None = None, part: str = PROPOSAL) -> list[Exchange]:
+        """A part's exchanges: those about one question, or else about the last one that was asked in it."""
+        found = [each for each in self.exchanges if (each.turn, each.part) == (turn, part)]
         wanted = question or (found[-1].question if found else "")
         return [each for each in found if each.question == wanted]
 
-    def end_of(self, turn: int, question: str | None = None) -> Ended | None:
-        """How a turn ended the last time; None if it did not, or was about another question."""
-        found = [each for each in self.ended if each.turn == turn and question in (None, each.question)]
-        return found[-1] if found else None
+    def end_of(self, turn: int, question: str | None = None, part: str = PROPOSAL) -> Ended | None:
+        """How a part ended the last time; None if it did not, or was about another question."""
+        found = [each for each in self.ended if (each.turn, each.part) == (turn, part)]
+        return next((each for each in reversed(found) if question in (None, each.question)), None)
+
+    def proposals(self) -> list[Ended]:
+        """How the turns of whoever proposes ended."""
+        return [each for each in self.ended if each.part.startswith(PROPOSAL)]
+
+    def reviews(self) -> list[Ended]:
+        """How the reviews of proposals ended."""
+        return [each for each in self.ended if not each.part.startswith(PROPOSAL)]
 
     def spent(self) -> Cost:
         """What all exchanges cost; dollars are None if any price is not known."""
         return _sum(self.exchanges)
 
-    def spent_on(self, turn: int, question: str) -> Cost:
-        """What one turn cost."""
-        return _sum(self.of(turn, question))
+    def spent_on(self, subject: Subject) -> Cost:
+        """What one part of a turn cost."""
+        return _sum(self.of(subject.turn, subject.question, subject.part))
 
 
 def _sum(exchanges: Sequence[Exchange]) -> Cost:
@@ -146,7 +171,7 @@ def _take(found: Turns, event: dict[str, Any], place: Path, number: int) -> None
             asked = next(
                 index
                 for index in reversed(range(len(found.exchanges)))
-                if (found.exchanges[index].turn, found.exchanges[index].number) == (event["turn"], event["number"])
+                if _mark(found.exchanges[index].model_dump()) == _mark(event)
             )
             whole = found.exchanges[asked].model_dump() | event
             found.exchanges[asked] = Exchange.model_validate(whole)
@@ -154,27 +179,44 @@ def _take(found: Turns, event: dict[str, Any], place: Path, number: int) -> None
         raise InputError(f"{place}, line {number}: not an exchange: name another file, or correct it") from None
 
 
+def _mark(event: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells a request from the others."""
+    return event["turn"], event.get("part", PROPOSAL), event["number"]
+
+
 class Log:
     """The record of one run, read and appended to. Without a folder it lives in memory."""
 
     def __init__(self, folder: str = "") -> None:
         self.path, self._is_whole = Path(folder) / FILE if folder else None, False
-        self.turns = _read(self.path) if self.path and self.path.is_file() else Turns()
+        self._turns, self._size = Turns(), 0
+        self.turns  # noqa: B018  a damaged record is told at once
+
+    @property
+    def turns(self) -> Turns:
+        """All that is on the record, others' entries since the last look included. Raises InputError: damaged."""
+        size = self.path.stat().st_size if self.path and self.path.is_file() else 0
+        if self.path and size != self._size:
+            self._turns, self._size = _read(self.path), size
+        return self._turns
 
     def asked(self, exchange: Exchange, system: str, turns: Sequence[str]) -> None:
         """A request is about to be sent."""
+        known = self.turns
         self._append("asked", {**exchange.model_dump(), "system": system, "turns": list(turns)})
-        self.turns.exchanges.append(exchange)
+        known.exchanges.append(exchange)
 
     def came(self, exchange: Exchange) -> None:
         """What came of the request that was written last."""
+        known = self.turns
         self._append("came", exchange.model_dump(exclude={"question", "model", "at_most"}))
-        self.turns.exchanges[-1] = exchange
+        known.exchanges[-1] = exchange
 
     def ended(self, ended: Ended) -> None:
-        """A turn is over."""
+        """A turn, or a part of it, is over."""
+        known = self.turns
         self._append("ended", ended.model_dump())
-        self.turns.ended.append(ended)
+        known.ended.append(ended)
 
     def _append(self, kind: str, fields: dict[str, Any]) -> None:
         if self.path is None:
@@ -190,3 +232,4 @@ class Log:
             file.write(line)
             file.flush()
             os.fsync(handle)
+            self._size = file.tell()

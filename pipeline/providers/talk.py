@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from pipeline.errors import InputError
-from pipeline.providers.client import Client, Form, open_client
-from pipeline.providers.exchange import Busy, Reply
-from pipeline.providers.names import Address
+from pipeline.providers.client import Client, Form
+from pipeline.providers.exchange import Busy, Reply, TooLong
 from pipeline.providers.prices import dollars
-from pipeline.providers.record import Cost, Ended, Exchange, Log, Turns
+from pipeline.providers.record import Cost, Exchange, Log, Subject, Turns
 
 WAITS_SECONDS = (1.0, 2.0, 4.0)  # after a failed request; one more failure ends the turn
+LEAST_CONTEXT = 1_000  # tokens: less holds no question worth asking
 BYTES_PER_TOKEN = 2  # of what is sent, at worst: figures and brackets are short tokens
 
 
@@ -36,15 +36,28 @@ class Cap(NamedTuple):
         return f"{self.tokens:,} tokens" if self.dollars is None else f"${self.dollars:g}"
 
 
+class Room(NamedTuple):
+    """Tokens that a model's context has, and those of them that a reply may take."""
+
+    context: int
+    reply: int
+
+
 class NoReply(Exception):
     """There is no answer to this turn: its text says why."""
+
+
+class Overlong(NoReply):
+    """The model refused what was sent as too long; it may be asked again with less."""
 
 
 class Speaker(Protocol):
     """What answers: a model, or a record."""
 
-    def say(self, turn: int, question: str, system: str, turns: Sequence[str], form: Form | None, until: float) -> str:
-        """The answer to a conversation. Raises NoReply."""
+    room: Room
+
+    def say(self, about: Subject, system: str, turns: Sequence[str], form: Form | None, until: float) -> str:
+        """The answer to a conversation. Raises NoReply; Overlong once `room` has been made smaller."""
         ...
 
 
@@ -56,33 +69,45 @@ def tokens(text: str) -> int:
 class Live:
     """A model that is asked now."""
 
-    def __init__(self, address: Address, log: Log, cap: Cap, tell: Callable[[str], None], max_tokens: int) -> None:
-        self.address, self.log, self.cap, self.tell = address, log, cap, tell
-        self.client: Client = open_client(address, max_tokens)
+    def __init__(self, client: Client, log: Log, cap: Cap, tell: Callable[[str], None], room: Room) -> None:
+        self.client, self.log, self.cap, self.tell, self.room = client, log, cap, tell, room
+        self.address = client.address
 
-    def say(self, turn: int, question: str, system: str, turns: Sequence[str], form: Form | None, until: float) -> str:
+    def say(self, about: Subject, system: str, turns: Sequence[str], form: Form | None, until: float) -> str:
         """See `Speaker.say`. `until` (of time.monotonic) is never passed, waiting included."""
         for tries, wait in enumerate((*WAITS_SECONDS, None), start=1):
-            number = len(self.log.turns.of(turn, question))
             asked = Exchange(
-                turn=turn, number=number, question=question, model=str(self.address), at_most=self._most(system, turns)
-            )
+                **about._asdict(), number=len(self.log.turns.of(*about)), model=str(self.address),
+                at_most=self._most(system, turns),
+            )  # fmt: skip
             if not self.cap.holds(self.log.turns.spent(), asked.at_most):
                 raise NoReply(f"the cap of {self.cap} does not hold another request: raise {self.address.role.cap}")
             self.log.asked(asked, system, turns)
-            came, busy = self._exchange(asked, system, turns, form, until)
+            came, error = self._exchange(asked, system, turns, form, until)
             self.log.came(came)
-            if came.state == "answered":
+            if error is None:
                 return came.text
-            if busy is None:
-                raise NoReply(came.text)
-            self._wait(busy, tries, wait, until)
+            if not isinstance(error, Busy):
+                raise self._refusal(error)
+            self._wait(error, tries, wait, until)
         raise AssertionError("the last try returns or raises")
+
+    def _refusal(self, error: InputError) -> NoReply:
+        """Why there is no answer. A context that was found to be smaller than thought is kept in mind."""
+        if not isinstance(error, TooLong):
+            return NoReply(str(error))
+        context = error.held if error.held and error.held < self.room.context else self.room.context * 2 // 3
+        if context < LEAST_CONTEXT:
+            return NoReply(str(error))
+        self.room = Room(context, min(self.room.reply, context // 4))
+        self.client.max_tokens = self.room.reply
+        self.tell(f"language model {self.address}: that was too long for its context; asked with {context} tokens now")
+        return Overlong(str(error))
 
     def _exchange(
         self, asked: Exchange, system: str, turns: Sequence[str], form: Form | None, until: float
-    ) -> tuple[Exchange, Busy | None]:
-        """The exchange with what came of it."""
+    ) -> tuple[Exchange, Busy | InputError | None]:
+        """The exchange with what came of it, and why there is no answer."""
         begun = time.monotonic()
 
         def ended(state: str, text: str, reply: Reply | None = None, **more: float | None) -> Exchange:
@@ -98,7 +123,7 @@ class Live:
             price = asked.at_most.dollars if busy.may_be_billed else _free(asked)
             return ended("busy", str(busy), None, wait=busy.wait_seconds, dollars=price, **lost), busy
         except InputError as error:
-            return ended("refused", str(error), None, dollars=_free(asked)), None
+            return ended("refused", str(error), None, dollars=_free(asked)), error
         return ended("answered", reply.text, reply), None
 
     def _wait(self, busy: Busy, tries: int, wait: float | None, until: float) -> None:
@@ -134,27 +159,30 @@ def _free(asked: Exchange) -> float | None:
 class Recorded:
     """A record in a model's place: the same answers and failures in the same order, at once and for nothing."""
 
-    def __init__(self, turns: Turns, log: Log | None = None, by_question: bool = False) -> None:
-        self.turns, self.log, self.by_question = turns, log, by_question
-        self.said: dict[int, int] = {}
+    def __init__(self, turns: Turns, room: Room, log: Log | None = None, by_question: bool = False) -> None:
+        self.turns, self.room, self.log, self.by_question = turns, room, log, by_question
+        self.said: dict[tuple[int, str], int] = {}
 
-    def has(self, turn: int, question: str) -> bool:
-        """Whether the turn was asked, and came to its end, in the record."""
-        return self.turns.end_of(turn, question if self.by_question else None) is not None
+    def has(self, about: Subject) -> bool:
+        """Whether this was asked, and came to its end, in the record."""
+        return self.turns.end_of(about.turn, self._asked(about), about.part) is not None
 
-    def say(self, turn: int, question: str, system: str, turns: Sequence[str], form: Form | None, until: float) -> str:
+    def say(self, about: Subject, system: str, turns: Sequence[str], form: Form | None, until: float) -> str:
         """See `Speaker.say`."""
-        found = self.turns.of(turn, question if self.by_question else None)
-        while self.said.get(turn, 0) < len(found):
-            exchange = found[self.said.get(turn, 0)]
-            self.said[turn] = self.said.get(turn, 0) + 1
-            self._keep(exchange, question, system, turns)
+        found, key = self.turns.of(about.turn, self._asked(about), about.part), (about.turn, about.part)
+        while self.said.get(key, 0) < len(found):
+            exchange = found[self.said.get(key, 0)]
+            self.said[key] = self.said.get(key, 0) + 1
+            self._keep(exchange, about.question, system, turns)
             if exchange.state == "answered":
                 return exchange.text
-            if exchange.state == "refused":
+            if exchange.state == "refused" and self.said[key] == len(found):  # else it was asked again with less
                 raise NoReply(exchange.text)
-        ended: Ended | None = self.turns.end_of(turn)
+        ended = self.turns.end_of(about.turn, part=about.part)
         raise NoReply(ended.why if ended and ended.why else "the record ends here")
+
+    def _asked(self, about: Subject) -> str | None:
+        return about.question if self.by_question else None
 
     def _keep(self, exchange: Exchange, question: str, system: str, turns: Sequence[str]) -> None:
         """On the record of this run, too, as what costs nothing."""

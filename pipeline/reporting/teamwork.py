@@ -1,7 +1,8 @@
-"""Who earned what in a run of several authors, how its budget was divided in rounds, and what vetoes saved."""
+"""Who earned what in a run of several authors, how its budget was divided, what vetoes saved and a critic cost."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from pipeline import earnings
 from pipeline.paths import digest
 from pipeline.reporting.blocks import Block, Table, number, seconds
 from pipeline.reporting.story import Event, Story
+
+REVIEW, RULE = "review", "language model"  # the note of a critic that is one, and the rule of its vetoes
+SHOWN_REASONS, SHOWN_CHARACTERS = 3, 160
 
 # ---------------------------------------------------------------- numbers
 
@@ -34,6 +38,37 @@ def teamwork(story: Story) -> dict[str, Any]:
                 "saved_tokens": sum(int(note["tokens"]) for note in vetoes),
                 "list": [_veto(note) for note in vetoes],
             },
+            **_critic(story, vetoes),
+        }
+    }
+
+
+def _critic(story: Story, vetoes: Iterable[Event]) -> dict[str, Any]:
+    """`critic`: what a language model's reviews came to, cost and saved; nothing where none was held."""
+    notes = _named(story, REVIEW)
+    held = [note for note in notes if note.get("result") != "not asked"]
+    if not notes:
+        return {}
+    results, own = Counter(str(note.get("result")) for note in held), [v for v in vetoes if v["rule"] == RULE]
+    whys = Counter(str(note.get("why")) for note in held if note.get("result") == "handed over")
+    dollars = [note.get("dollars") for note in held]
+    options = story.run.get("agent_options") or {}
+    return {
+        "critic": {
+            "model": options.get("llm") or None,
+            "replayed": options.get("replay") or None,
+            "reviews": len(held),
+            "passed": results["passed"],
+            "vetoed": results["vetoed"],
+            "unanswered": results["handed over"],
+            "reasons": dict(whys.most_common()),
+            "not_asked": len({note.get("turn") for note in notes if note.get("result") == "not asked"}),
+            "requests": sum(int(note.get("requests") or 0) for note in held),
+            "tokens": sum(int(note.get("tokens") or 0) for note in held),
+            "dollars": None if None in dollars else round(sum(each or 0.0 for each in dollars), 6),
+            "seconds": round(sum(float(note.get("seconds") or 0.0) for note in held), 3),
+            "saved_seconds": round(sum(float(note["seconds"]) for note in own), 3),
+            "saved_tokens": sum(int(note["tokens"]) for note in own),
         }
     }
 
@@ -80,7 +115,23 @@ def teamwork_blocks(report: Mapping[str, Any]) -> list[Block]:
         rows = tuple((v["author"], v["rule"], v["reason"], seconds(v["seconds"])) for v in vetoes["list"])
         header = ("author", "rule", "reason", "saved")
         blocks.append(Table("All vetoes", rows, header, figures=False, long=True))
-    return blocks
+    return blocks + ([_critic_table(found["critic"])] if found.get("critic") else [])
+
+
+def _critic_table(told: Mapping[str, Any]) -> Table:
+    cost = "price unknown" if told["dollars"] is None else f"${told['dollars']:.4g}"
+    rows = [
+        ("model", f"{told['model'] or 'as recorded'}" + (", replayed from a record" if told["replayed"] else "")),
+        ("reviews", f"{told['reviews']}: {told['passed']} passed, {told['vetoed']} vetoed, {told['unanswered']} without"
+                    " an answer, which left it to the rules"),
+        *(("no answer", f"{count} times: {why[:SHOWN_CHARACTERS]}")
+          for why, count in list(told["reasons"].items())[:SHOWN_REASONS]),
+        *([("not asked", f"at {told['not_asked']} trials: it had vetoed its share")] if told["not_asked"] else []),
+        ("cost", f"{told['requests']} requests, {told['tokens']:,} tokens, {cost}, {seconds(told['seconds'])}"),
+        ("its vetoes saved", f"{seconds(told['saved_seconds'])} and {told['saved_tokens']:,} training tokens, as far"
+                             " as was measured"),
+    ]  # fmt: skip
+    return Table("Critic: a language model", tuple(rows), figures=False)
 
 
 def _authors(authors: Iterable[Mapping[str, Any]]) -> Table:

@@ -111,3 +111,61 @@ def test_errors_are_one_printable_line_without_the_key(monkeypatch):
 def test_counts_of_tokens_that_cannot_be_are_none(told):
     reply = exchange._clean(parse("http://h/v1#m", PROPOSER), exchange.Reply("a\ud800b", told, 7))
     assert (reply.text, reply.input_tokens, reply.output_tokens) == ("a?b", 0, 7)
+
+
+@pytest.mark.parametrize(
+    ("said", "held"),
+    [
+        ("This model's maximum context length is 2048 tokens. However, you requested 2500 tokens in total.", 2048),
+        ("'max_tokens' is too large: 1536. This model's maximum context length is 2048 tokens", 2048),
+        ("the request exceeds the available context size (4096 tokens), try increasing it", 4096),
+        ("request (3110 tokens) exceeds the available context size, n_ctx: 1024", 1024),
+        ("the model is loaded with context length of only 4096 tokens, which is not enough", 4096),
+        ("prompt is too long: 210000 tokens > 200000 maximum", 200000),
+        ("the context window is full", None),
+    ],
+)
+def test_a_refusal_for_length_is_known_by_its_words_with_the_length_that_is_held(monkeypatch, said, held):
+    monkeypatch.setitem(PLAYS, "small", lambda *_: Reply(said, 400))
+    with FakeProvider("small") as provider, pytest.raises(exchange.TooLong) as caught:
+        ask(provider, form=FORM)
+    assert caught.value.held == held and len(provider.requests) == 1  # no other manner would help
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_other_refusals_are_not_for_length(monkeypatch, status):
+    monkeypatch.setitem(PLAYS, "no", lambda *_: Reply("no model with that context window", status))
+    with FakeProvider("no") as provider, pytest.raises(InputError) as caught:
+        ask(provider)
+    assert not isinstance(caught.value, exchange.TooLong)
+
+
+def context_of(name):
+    return open_client(parse(name, PROPOSER)).context()
+
+
+def test_how_long_a_context_is_is_told_by_the_list_of_models_or_not_at_all():
+    with FakeProvider(context=4096) as provider:
+        assert context_of(provider.name) == 4096
+        assert context_of(f"{provider.url}#another") is None
+        url = provider.url
+    assert context_of(f"{url}#fake") is None  # nobody is there
+    with FakeProvider(context=4096, lists=False) as provider:
+        assert context_of(provider.name) is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        ({"meta": {"n_ctx": 2048, "n_ctx_train": 8192}}, 2048),
+        ({"max_context_length": 32768, "loaded_context_length": 4096}, 4096),
+        ({"context_length": 16384}, 16384),
+        ({"max_model_len": "many", "meta": "none"}, None),
+        ({"max_model_len": -1}, None),
+        ({"max_model_len": True}, None),
+    ],
+)
+def test_every_server_calls_it_otherwise(monkeypatch, listed, found):
+    with FakeProvider(context=1) as provider:
+        monkeypatch.setattr("pipeline.fake_provider.MODEL", {"id": "fake", "max_model_len": None, **listed})
+        assert context_of(provider.name) == found
