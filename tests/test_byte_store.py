@@ -96,11 +96,20 @@ def test_a_folder_that_cannot_be_written_keeps_nothing_and_raises_nothing(tmp_pa
     assert store.read("g", "a") is None
 
 
+IMPATIENT = """
+import sys
+from pathlib import Path
+from pipeline import byte_store
+byte_store.LOCK_SECONDS = 0.05
+byte_store.ByteStore(Path(sys.argv[1]), 1000).write("g", {"a": b"one"})
+"""
+
+
 def test_who_cannot_have_the_lock_does_without(tmp_path):
     store = ByteStore(tmp_path, 1000)
     with filelock.FileLock(tmp_path / LOCK):
         holder = subprocess.run(
-            [sys.executable, "-c", WRITER.replace("10.0", "0.05"), str(tmp_path), "1000", "x", "1"],
+            [sys.executable, "-c", IMPATIENT, str(tmp_path)],
             cwd=PACKAGE.parent, capture_output=True, text=True, check=True,
         )  # fmt: skip
     assert holder.stderr == "" and not list(tmp_path.glob("*/*"))
@@ -113,7 +122,7 @@ import sys
 from pathlib import Path
 import filelock
 from pipeline import byte_store
-byte_store.LOCK_SECONDS = 10.0
+byte_store.LOCK_SECONDS = 300.0
 folder, limit, name, count = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 store = byte_store.ByteStore(folder, limit)
 for number in range(count):

@@ -8,22 +8,24 @@ before it again, with what that one kept: a search trains on the same rows in tr
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.bench.fresh import measured
-from pipeline.bench.results import Document, ground, ground_text, write
+from pipeline.bench.results import BENCH_FILE, Document, ground, ground_text, write
 from pipeline.errors import InputError
 from pipeline.executors import local
 from pipeline.jobs import JOB, OUTCOME
-from pipeline.paths import digest, plain, read_json, write_jsonl
+from pipeline.paths import digest, plain, read_json, write_json, write_jsonl
 from pipeline.reporting.blocks import Page, Table
 from pipeline.rowfiles import read_rows
 
 TRAIN, TEST = "train.jsonl", "test.jsonl"
 MARKS = 4  # looks at the held-out rows, evenly spread over the seconds
+HOMES, AGAIN = "homes", "later trial"  # cache folders by option; the end of a side's name that takes what is there
 STEPS_PER_SECOND = 20  # more than any real model takes: the clock ends the training
 OPTIONS = ("layers", "logits", "sorted", "kept", "together")
 STOCK, OURS = "pipeline.bench.fast_sides.stock", "pipeline.bench.fast_sides.ours"
@@ -61,37 +63,58 @@ def rows_from(path: Path, columns: tuple[str, str]) -> list[Row]:
 
 def run(plan: Plan, train: list[Row], test: list[Row], threads: int, out: Path, told: Callable[..., None]) -> Document:
     """Measure all sides below `out`; those that are there already are not measured again."""
+    if not (out / BENCH_FILE).is_file():
+        write_json(out / BENCH_FILE, {"kind": "fast"})  # so that the same command goes on after an interruption
     write_jsonl(out / TRAIN, train)
     write_jsonl(out / TEST, test)
-    common = {
-        "rows": digest([train, test]), "folder": str(out.absolute()), "threads": threads,
+    sides = _Sides(_common(plan, digest([train, test]), threads, out), out, threads, told)
+    try:
+        for rate in plan.rates:
+            sides.measure(f"trl {rate:g}", STOCK, rate=rate)
+        best = best_rate(plan, sides.found)
+        sides.measure("plain", OURS, rate=best, params={"layers": "all", "logits": "all"}, home="plain")
+        for option in plan.options:
+            for name, params in variants(plan)[option].items():
+                sides.measure(name, OURS, rate=best, params=params, home=option)
+    finally:
+        sides.executor.close()
+    document = {
+        **ground(), "kind": "fast", **plain(asdict(plan)), "threads": threads, "best_rate": best,
+        "reference": f"trl {best:g}", "sides": sides.found, "seconds_to_equal": to_equal(sides.found, f"trl {best:g}"),
+    }  # fmt: skip
+    return write(out, document, page)
+
+
+def _common(plan: Plan, rows: str, threads: int, out: Path) -> dict[str, Any]:
+    """What all sides are told."""
+    return {
+        "rows": rows,
+        "folder": str(out.absolute()),
+        "threads": threads,
         "marks": [plan.seconds * (mark + 1) / MARKS for mark in range(MARKS)],
         "steps": max(1, round(STEPS_PER_SECOND * plan.seconds)),
         **{name: getattr(plan, name) for name in ("model_path", "batch_size", "items", "seed")},
-    }  # fmt: skip
-    sides: dict[str, dict[str, Any]] = {}
-    executor = local.create(1, threads, WARM)
-    try:
-        count = len(plan.rates) + sum(len(variants(plan)[option]) for option in plan.options) + 1
+    }
 
-        def side(name: str, call: str, **more: Any) -> None:
-            told(f"{len(sides) + 1} of {count}: {name}", len(sides) / count)
-            sides[name] = _side(executor, out / name.replace(" ", "-"), call, common | more, threads)
 
-        for rate in plan.rates:
-            side(f"trl {rate:g}", STOCK, rate=rate)
-        best = best_rate(plan, sides)
-        side("plain", OURS, rate=best, params={"layers": "all", "logits": "all"}, home="plain")
-        for option in plan.options:
-            for name, params in variants(plan)[option].items():
-                side(name, OURS, rate=best, params=params, home=option)
-    finally:
-        executor.close()
-    document = {
-        **ground(), "kind": "fast", **plain(asdict(plan)), "threads": threads, "best_rate": best,
-        "reference": f"trl {best:g}", "sides": sides, "seconds_to_equal": to_equal(sides, f"trl {best:g}"),
-    }  # fmt: skip
-    return write(out, document, page)
+class _Sides:
+    """Measures one side after the other, each in a process of its own."""
+
+    def __init__(self, common: dict[str, Any], out: Path, threads: int, told: Callable[..., None]) -> None:
+        self.common, self.out, self.threads, self.told = common, out, threads, told
+        self.executor = local.create(1, threads, WARM)
+        self.found: dict[str, dict[str, Any]] = {}
+
+    def measure(self, name: str, call: str, **more: Any) -> None:
+        """What came of a side, measured now unless it was before, on the same rows."""
+        self.told(f"side {len(self.found) + 1}: {name}")
+        folder, work = self.out / name.replace(", ", "-").replace(" ", "-"), {**self.common, **more}
+        if not (folder / OUTCOME).is_file() or read_json(folder / JOB) != plain(work):
+            (folder / OUTCOME).unlink(missing_ok=True)
+            if not name.endswith(AGAIN):  # what an interrupted attempt kept is no part of a first trial
+                shutil.rmtree(self.out / HOMES / more.get("home", name), ignore_errors=True)
+            measured(self.executor, folder, call, work, self.threads)
+        self.found[name] = read_json(folder / OUTCOME)
 
 
 def variants(plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
@@ -106,12 +129,6 @@ def variants(plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
         "kept": {"kept, first trial": kept, "kept, later trial": kept},
         "together": {"together, first trial": together, "together, later trial": together},
     }
-
-
-def _side(executor: Any, folder: Path, call: str, work: dict[str, Any], threads: int) -> dict[str, Any]:
-    if (folder / OUTCOME).is_file() and read_json(folder / JOB) == plain(work):
-        return {**read_json(folder / OUTCOME)}
-    return measured(executor, folder, call, work, threads)
 
 
 def best_rate(plan: Plan, sides: dict[str, dict[str, Any]]) -> float:

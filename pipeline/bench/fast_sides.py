@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import weights
-from pipeline.bench.fast import TEST, TRAIN
+from pipeline.bench.fast import HOMES, TEST, TRAIN
 from pipeline.bench.train import ALPHA, MAX_LENGTH, RANK, _as_trl
 from pipeline.chat import family_of
 from pipeline.jobs import JOB, OUTCOME
@@ -22,7 +22,7 @@ def ours(folder: Path) -> None:
     """Our trainer. Its cache folder is one of the measurement: what is kept comes from its own earlier trials only."""
     job = read_json(folder / JOB)
     place = Path(job["folder"])
-    os.environ["POSTTRAIN_HOME"] = str(place / "homes" / job["home"])
+    os.environ["POSTTRAIN_HOME"] = str(place / HOMES / job["home"])
     from pipeline.data import Built
     from pipeline.trainers import sft
     from pipeline.training import TrainTask
