@@ -28,6 +28,7 @@ MARKS = 4  # looks at the held-out rows, evenly spread over the seconds
 HOMES, AGAIN = "homes", "later trial"  # cache folders by option; the end of a side's name that takes what is there
 STEPS_PER_SECOND = 20  # more than any real model takes: the clock ends the training
 OPTIONS = ("layers", "logits", "sorted", "kept", "together")
+SECONDS = {"wall": "s", "cpu": "CPU seconds"}
 STOCK, OURS = "pipeline.bench.fast_sides.stock", "pipeline.bench.fast_sides.ours"
 WARM = ("pipeline.trainers.sft",)
 Row = dict[str, Any]
@@ -46,6 +47,7 @@ class Plan:
     layers: str | int = "upper_half"
     sort_window: int = 16
     items: int = 100  # held-out rows
+    clock: str = "wall"  # or cpu: all threads' seconds, which others on the machine do not lengthen
     seed: int = 0
 
 
@@ -93,7 +95,7 @@ def _common(plan: Plan, rows: str, threads: int, out: Path) -> dict[str, Any]:
         "threads": threads,
         "marks": [plan.seconds * (mark + 1) / MARKS for mark in range(MARKS)],
         "steps": max(1, round(STEPS_PER_SECOND * plan.seconds)),
-        **{name: getattr(plan, name) for name in ("model_path", "batch_size", "items", "seed")},
+        **{name: getattr(plan, name) for name in ("model_path", "batch_size", "items", "clock", "seed")},
     }
 
 
@@ -181,8 +183,9 @@ def page(document: Document) -> Page:
     last = list(sides)[-1]
     return Page(
         title="Options for a CPU, and stock TRL",
-        subtitle=f"{document['model']}, {document['seconds']:g} s of training a side, batch {document['batch_size']}, "
-        f"LoRA, float32, rate {document['best_rate']:g}, {document['items']} held-out rows, one seed, "
+        subtitle=f"{document['model']}, {document['seconds']:g} {SECONDS[document['clock']]} of training a side, "
+        f"batch {document['batch_size']}, LoRA, float32, rate {document['best_rate']:g}, "
+        f"{document['items']} held-out rows, one seed, "
         f"{document['threads']} threads; {ground_text(document)}",
         headline=f"{_times(equal[reference]['loss'], equal[last]['loss'])} times",
         caption=f"as fast as TRL's SFTTrainer at its best rate to the same held-out loss: {last}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def _watch(job: dict[str, Any]) -> Any:
 
     rows = read_jsonl(Path(job["folder"]) / TEST)
     chosen = np.random.default_rng(job["seed"]).permutation(len(rows))[: job["items"]]
-    return Watch(job["model_path"], [rows[number] for number in chosen], job["marks"])
+    clock = time.process_time if job["clock"] == "cpu" else time.perf_counter
+    return Watch(job["model_path"], [rows[number] for number in chosen], job["marks"], clock)
 
 
 def _seen(trainer: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,6 +30,9 @@ def fast(
     layers: Annotated[str, typer.Option(metavar="N", help="Upper layers: a number, or upper_half.")] = "upper_half",
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="Rows per step.")] = 8,
     items: Annotated[int, typer.Option(metavar="N", min=1, help="Held-out rows that are looked at.")] = 100,
+    clock: Annotated[
+        Literal["wall", "cpu"], typer.Option(help="cpu: CPU seconds, where others use the machine.")
+    ] = "wall",
     lab_seed: options.LabSeed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -49,7 +52,15 @@ def fast(
 
     models.check(model)
     plan = bench.Plan(
-        model, "", train_seconds, _rates(rates), _sides(sides, bench.OPTIONS), batch, _layers(layers), items=items
+        model,
+        "",
+        train_seconds,
+        _rates(rates),
+        _sides(sides, bench.OPTIONS),
+        batch,
+        _layers(layers),
+        items=items,
+        clock=clock,
     )
     columns = (question, answer)
     rows = bench.rows_from(train, columns), bench.rows_from(test, columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,12 @@ LOOK_BATCH = 16
 class Watch(TrainerCallback):
     """Looks at held-out rows when the training clock reaches a mark, and ends the training at the last one."""
 
-    def __init__(self, model_path: str, rows: Sequence[Row], marks: Sequence[float]) -> None:
-        self.marks = list(marks)  # seconds of training
+    def __init__(
+        self, model_path: str, rows: Sequence[Row], marks: Sequence[float],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:  # fmt: skip
+        self.clock = clock
+        self.marks = list(marks)  # seconds of training, by that clock
         self.looks: list[dict[str, float]] = []  # seconds, steps, accuracy, loss
         family = family_of(model_path)
         tokenizer = weights.load_tokenizer(model_path, family)
@@ -30,11 +34,11 @@ class Watch(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock."""
-        self.began = time.perf_counter()
+        self.began = self.clock()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> Any:
         """Look, if a mark is reached."""
-        if self.marks and self._clock() >= self.marks[0]:
+        if self.marks and self._trained() >= self.marks[0]:
             self._look(given["model"], state.global_step)
         control.should_training_stop = control.should_training_stop or not self.marks
         return control
@@ -44,14 +48,14 @@ class Watch(TrainerCallback):
         if self.marks:
             self._look(given["model"], state.global_step)
 
-    def _clock(self) -> float:
-        return time.perf_counter() - self.began - self.paused
+    def _trained(self) -> float:
+        return self.clock() - self.began - self.paused
 
     def _look(self, model: Any, step: int) -> None:
-        seconds, begun = self._clock(), time.perf_counter()
+        seconds, begun = self._trained(), self.clock()
         self.marks = [mark for mark in self.marks if mark > seconds]
         self.looks.append({"seconds": seconds, "steps": step, **held_out(model, self.batches)})
-        self.paused += time.perf_counter() - begun
+        self.paused += self.clock() - begun
 
 
 def batches(tokens: Tokens, pad: int) -> Iterator[dict[str, torch.Tensor]]:
