@@ -81,11 +81,16 @@ class SftParams(Strict):
     max_length: int = Field(default=512, ge=8, le=1_000_000)  # tokens per row; longer rows are left out or cut
     packing: bool = False
     answers_only: Annotated[bool, YES_NO] = True  # loss on the assistant's turns only
+    sort_window: int | None = Field(default=None, ge=2, le=100_000)  # steps whose rows are dealt by length; None: none
 
     # regularisation and arithmetic
     weight_decay: Annotated[float, Searched(0.0, 0.1)] = Field(default=0.0, ge=0.0, le=10.0)
     neftune: Annotated[float, Searched(0.0, 10.0)] = Field(default=0.0, ge=0.0, le=100.0)  # noise alpha; 0: none
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    # what is computed, not what comes of it; None is left out of recipes and their fingerprints
+    lower_outputs: Literal["kept"] | None = None  # of frozen layers below all trained ones; None: anew at every step
+    logits: Literal["all"] | None = None  # all: of positions without a loss, too, which costs time only
 
     @model_validator(mode="before")
     @classmethod

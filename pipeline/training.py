@@ -13,6 +13,7 @@ CHECKPOINT = "checkpoint"  # in a trial's folder: where a continuation starts
 META = "meta.json"  # in a checkpoint: {"stage", "step"}, the place where it was taken
 PROGRESS = "progress.jsonl"  # about two lines a second: stage, step, steps, tokens, loss, tokens_per_second, seconds
 LOSSES = "losses.jsonl"  # a line per step: stage, step, loss, tail (whether the step belongs to the tail)
+NOT_KEPT = "lower outputs not kept"  # a remark: the recipe asked for it, but it is wrong or no use here
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,4 @@ class TrainResult(Record):
     parameters: int  # of the whole model
     cut_short: bool = False  # the time limit ended it before its fidelity was reached
     tail_steps: int | None = None  # of the tail, if the time limit ended that early, too; None: all
+    remarks: dict[str, str] = {}  # what the recipe asks for and could not be had, with the reason

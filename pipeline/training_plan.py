@@ -8,6 +8,7 @@ that are scored, depends on the end, and a continuation does not inherit it.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -115,10 +116,28 @@ def make_plan(built: Built, lengths: Sequence[Lengths], params: SftParams, fidel
     reach = full_steps + max(1, round(tail * full_steps))  # the tail of the full length sees rows after it
     order = places.first(reach * params.batch_size)
     steps = [order[begin : begin + params.batch_size] for begin in range(0, len(order), params.batch_size)]
+    if params.sort_window is not None:
+        # cut at the full length, which is the recipe's: the body sees the same rows as without
+        parts = (steps[:full_steps], steps[full_steps:])
+        steps = [step for part in parts for step in _by_length(part, lengths, params.sort_window, seed)]
     summed = list(accumulate(sum(int(lengths[source][row]) for source, row in step) for step in steps))
     wanted = fidelity * summed[full_steps - 1]
     body_steps = next((k + 1 for k in range(full_steps) if summed[k] >= wanted), full_steps)
     return Plan(steps, summed, full_steps, body_steps, params.warmup_steps, tail)
+
+
+def _by_length(steps: list[list[Place]], lengths: Sequence[Lengths], window: int, seed: int) -> list[list[Place]]:
+    """The same rows, dealt anew within each `window` of steps: a step's rows are of like length, steps in any order."""
+    dealt: list[list[Place]] = []
+    for begin in range(0, len(steps), window):
+        sizes = [len(step) for step in steps[begin : begin + window]]
+        rows = [place for step in steps[begin : begin + window] for place in step]
+        rows.sort(key=lambda place: int(lengths[place[0]][place[1]]))
+        ends = list(accumulate(sizes, initial=0))
+        alike = [rows[first:last] for first, last in zip(ends, ends[1:], strict=False)]
+        random.Random(f"{seed}/lengths/{begin}/{len(steps)}").shuffle(alike)
+        dealt += alike
+    return dealt
 
 
 class _Places:

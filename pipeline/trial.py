@@ -94,6 +94,7 @@ class TrialRun:
             reasons[DOES_NOT_STOP] = self.stopping.why
         if any(result.cut_short for result in results):
             labels.append("cut short")
+        remarks = {label: reason for result in results for label, reason in result.remarks.items()}
         return Outcome(
             scores=(score,) if score else (),
             verdicts=tuple(self.verdicts),
@@ -102,9 +103,9 @@ class TrialRun:
             fidelity=stages.fidelity if stages else 0.0,
             tokens=stages.body_tokens if stages else 0,
             final_loss=results[-1].final_loss if results else None,
-            labels=tuple(labels),
+            labels=(*labels, *remarks),
             tail_steps=stages.tail_steps if stages else None,
-            reasons=reasons,
+            reasons=reasons | remarks,
             resumable=(self.folder / CHECKPOINT).is_dir(),
             first_step_seconds=self._first_step_seconds(),
             data={"stages": [built.summary() for built in self.built]},

@@ -99,3 +99,17 @@ def test_a_trainer_that_is_not_known_here_has_no_dimensions():
 @given(st.builds(SftParams, rank=st.integers(1, 1024), learning_rate=st.floats(1e-9, 1.0), steps=st.integers(1, 10**6)))
 def test_parameters_survive_json(params):
     assert SftParams.model_validate(params.model_dump(mode="json")) == params
+
+
+def test_options_that_are_not_used_leave_recipes_and_their_fingerprints_as_they_were():
+    kept = SftParams().model_dump(mode="json", exclude_none=True)
+    assert not {"sort_window", "lower_outputs", "logits"} & set(kept)
+    assert not {"sort_window", "lower_outputs", "logits"} & set(dimensions("sft"))
+    given = SftParams(sort_window=32, lower_outputs="kept", logits="all", layers=15)
+    assert SftParams.model_validate(given.model_dump(mode="json")) == given
+
+
+def test_options_for_speed_are_held_to_their_values():
+    assert message(sort_window=1) == "sort_window: must be greater than or equal to 2, not 1"
+    assert message(lower_outputs=True).startswith("lower_outputs: must be 'kept'")
+    assert message(logits="none").startswith("logits: must be 'all'")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.data import Built
 from pipeline.errors import DataError
 from pipeline.params import SftParams
+from pipeline.paths import digest
 from pipeline.training_plan import Plan, make_plan, usable, why_not
 from pipeline.training_rows import Tokens
 
@@ -49,6 +50,50 @@ def test_the_body_learns_at_the_same_rate_wherever_it_ends_and_the_tail_falls_to
     tail = [rates[body - 1], *rates[body:], 0.0]
     assert all(later < earlier for earlier, later in zip(tail[1:], tail[2:], strict=False))
     assert body <= warmup or rates[body - 1] == 1.0
+
+
+# ---------------------------------------------------------------- rows of like length
+
+
+def widths(made: Plan, count: int) -> list[list[int]]:
+    return [[int(LENGTHS[source][row]) for source, row in step] for step in made.steps[:count]]
+
+
+def padding(made: Plan) -> int:
+    """Positions of padding in the full length."""
+    return sum(len(found) * max(found) - sum(found) for found in widths(made, made.full_steps))
+
+
+@given(st.integers(2, 60), st.integers(0, 3), st.integers(1, 60))
+def test_sorting_deals_the_same_rows_anew_within_each_window(window, seed, steps):
+    drawn, dealt = plan(seed=seed, steps=steps), plan(seed=seed, steps=steps, sort_window=window)
+    assert dealt.full_steps == drawn.full_steps and dealt.full_tokens == drawn.full_tokens
+    assert [len(step) for step in dealt.steps] == [len(step) for step in drawn.steps]
+    for begin in range(0, steps, window):
+        some = slice(begin, min(begin + window, steps))
+        assert sorted(sum(dealt.steps[some], [])) == sorted(sum(drawn.steps[some], []))
+        found = sorted((min(each), max(each)) for each in widths(dealt, steps)[some])
+        assert all(low >= high for (_, high), (low, _) in zip(found, found[1:], strict=False))
+    assert dealt == plan(seed=seed, steps=steps, sort_window=window)
+
+
+@given(st.floats(0.001, 1.0), st.integers(2, 20))
+def test_a_part_of_a_sorted_plan_is_a_beginning_of_the_same_steps(fidelity, window):
+    whole, part = plan(tokens=2000, sort_window=window), plan(fidelity, tokens=2000, sort_window=window)
+    assert part.steps == whole.steps and part.tokens == whole.tokens
+    assert len(part.steps) >= part.body_steps + part.tail_steps(part.body_steps)
+
+
+def test_sorting_leaves_little_padding_and_the_steps_in_a_mixed_order():
+    drawn, dealt = plan(steps=64), plan(steps=64, sort_window=32)
+    assert padding(dealt) < 0.2 * padding(drawn)
+    first = [max(each) for each in widths(dealt, 32)]
+    assert first != sorted(first) and first != sorted(first, reverse=True)
+
+
+def test_the_steps_of_a_plan_that_is_not_sorted_are_those_of_earlier_versions():
+    made = plan(tokens=2000, seed=3)
+    assert digest([made.steps, made.tokens, made.full_steps, made.body_steps]) == "63377fe9ed12da4b"
 
 
 def test_a_constant_schedule_has_no_tail():

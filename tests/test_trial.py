@@ -13,7 +13,7 @@ import pytest
 from pipeline import trial, weights, worlds
 from pipeline.jobs import ITEMS, JOB, OUTCOME
 from pipeline.paths import read_json, read_jsonl, write_json
-from pipeline.training import CHECKPOINT, LOSSES, MODEL
+from pipeline.training import CHECKPOINT, LOSSES, MODEL, NOT_KEPT
 from pipeline.types import Outcome
 from tests import tiny_models
 
@@ -177,6 +177,15 @@ def test_a_trial_that_runs_out_of_time_is_labelled_and_can_go_on(tmp_path):
 def test_the_time_that_a_trial_waited_for_its_process_is_not_its_own_to_train(tmp_path):
     outcome = run(tmp_path / "t", stage(tokens=10**6), limit_seconds=62.0, proposed_at=time.time() - 60)
     assert "cut short" in outcome.labels and outcome.scores and outcome.cost.train_seconds < 10.0
+
+
+def test_an_option_for_speed_that_cannot_be_had_is_a_label_with_its_reason(tmp_path):
+    kept = run(tmp_path / "t", stage(layers=1, embeddings=False, lower_outputs="kept"))
+    assert kept.error is None and NOT_KEPT not in kept.labels and NOT_KEPT not in kept.reasons
+    outcome = run(tmp_path / "u", stage(lower_outputs="kept"))
+    assert outcome.error is None and outcome.scores and NOT_KEPT in outcome.labels
+    assert "set layers to upper_half" in outcome.reasons[NOT_KEPT]
+    assert any(remark.startswith(f"{NOT_KEPT}: the lowest layer is trained") for remark in outcome.remarks)
 
 
 WHOLE = """

@@ -12,6 +12,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
+from pipeline.commands.bench_fast import fast
 from pipeline.commands.run import QWEN3, TINY_GSM8K
 from pipeline.commands.running import FLAGGED, SEEDS
 from pipeline.commands.scoring import by_lab
@@ -189,6 +190,9 @@ def evaluation(
     with _paired(model, benchmark, lab_seed) as (common, progress):
         document = bench.run(limit=limit, batch=batch, runs=runs, told=progress, **common)
     _show(document, bench.page, as_json)
+
+
+app.command()(fast)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,19 @@ from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.utils import add_fused_lm_head
 
+from pipeline.family import Family
 from pipeline.params import SftParams
+from pipeline.trainers._kept import LowerOutputs
+from pipeline.trainers._lower import NotKept
 from pipeline.training_plan import Place, Plan
 from pipeline.training_rows import Tokens
 
 # Up to so many numbers the logits of all trained tokens are computed at once (half a GB in float32): on a CPU that is
 # several times faster than TRL's tiles, which need next to no memory.
 LOGITS_AT_ONCE = 2**27
+
+
+Row = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]  # ids and labels
 
 
 class Batches:
@@ -40,15 +47,24 @@ class Batches:
             # rows of like length share a micro-batch: less padding, the same gradient
             rows = sorted(map(self._row, step), key=lambda row: len(row[0]))
             for begin in range(0, len(rows), self.size):
-                some = rows[begin : begin + self.size]
-                yield _laid_end_to_end(some) if self.params.packing else _padded(some, self.pad)
+                yield self._laid_out(rows[begin : begin + self.size])
 
-    def _row(self, place: Place) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    def probe(self) -> dict[str, torch.Tensor]:
+        """Two short rows of the first step, of different lengths if there are any, laid out as in training."""
+        rows = sorted(map(self._row, self.plan.steps[self.start]), key=lambda row: len(row[0]))
+        longer = [row for row in rows if len(row[0]) > len(rows[0][0])]
+        inputs = self._laid_out([rows[0], *(longer or rows[1:])[:1]])
+        return {name: tensor for name, tensor in inputs.items() if name != "labels"}
+
+    def _laid_out(self, rows: list[Row]) -> dict[str, torch.Tensor]:
+        return _laid_end_to_end(rows) if self.params.packing else _padded(rows, self.pad)
+
+    def _row(self, place: Place) -> Row:
         ids, labels = self.tokens[place[0]].row(place[1], self.params.answers_only)
         return ids[: self.params.max_length], labels[: self.params.max_length]
 
 
-def _padded(rows: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]], pad: int) -> dict[str, torch.Tensor]:
+def _padded(rows: list[Row], pad: int) -> dict[str, torch.Tensor]:
     width = max(len(ids) for ids, _ in rows)
     ids_BxL = np.full((len(rows), width), pad, np.int64)
     labels_BxL = np.full((len(rows), width), -100, np.int64)
@@ -59,7 +75,7 @@ def _padded(rows: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]], pad: 
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def _laid_end_to_end(rows: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]) -> dict[str, torch.Tensor]:
+def _laid_end_to_end(rows: list[Row]) -> dict[str, torch.Tensor]:
     """One long row without padding; positions that start anew keep the rows from seeing each other."""
     labels = [np.concatenate([[-100], labels[1:]]) for _, labels in rows]  # no row predicts the next one's first token
     arrays = {
@@ -76,15 +92,17 @@ class Trainer(SFTTrainer):
     # the loss below is a share of the whole step's mean already
     loss_is_scaled_for_ga = True
 
-    def __init__(self, batches: Batches, **settings: Any) -> None:
+    def __init__(self, batches: Batches, family: Family, **settings: Any) -> None:
         super().__init__(train_dataset=Dataset.from_dict({"input_ids": [[0]], "labels": [[0]]}), **settings)
-        self.batches = batches
+        self.batches, self.family, self.params = batches, family, batches.params
         self.step_loss = torch.zeros((), device=self.args.device)
         self.remove_callback(PrinterCallback)
         inner = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
         self._inner = inner
         self._vocabulary = int(inner.config.get_text_config().vocab_size) if _has_plain_head(inner) else None
         add_fused_lm_head(inner, outputs=("log_probs",))  # instead of TRL's, which computes entropies, too
+        self.lower: LowerOutputs | None = None  # made at the first step, which runs as all others do
+        self.not_kept = "" if self.params.lower_outputs == "kept" else "not asked for"
 
     def get_train_dataloader(self) -> Any:
         """The batches as they are: no sampler, no worker."""
@@ -98,14 +116,44 @@ class Trainer(SFTTrainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """The micro-batch's share of the step's mean loss per trained token."""
-        trained = inputs["labels"][:, 1:] != -100
-        if self._vocabulary is None or int(trained.sum()) * self._vocabulary > LOGITS_AT_ONCE:
-            outputs = model(**inputs, use_cache=False, fused_lm_head=True)
-            return -outputs.log_probs.sum() / num_items_in_batch
-        labels_N = inputs.pop("labels")[:, 1:][trained]
+        labels_BxL = inputs.pop("labels")
+        with self._lower_handed(model, inputs):
+            return self._summed_loss(model, inputs, labels_BxL) / num_items_in_batch
+
+    def _summed_loss(self, model: Any, inputs: dict[str, Any], labels_BxL: torch.Tensor) -> torch.Tensor:
+        trained = labels_BxL[:, 1:] != -100
+        everywhere = self.params.logits == "all"
+        positions = trained.numel() if everywhere else int(trained.sum())
+        if self._vocabulary is None or positions * self._vocabulary > LOGITS_AT_ONCE:
+            return self._tiled_loss(model, inputs, labels_BxL, everywhere)
         hidden_BxLxD = self._inner.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
-        logits_NxV = self._inner.lm_head(hidden_BxLxD[trained]).float()
-        return torch.nn.functional.cross_entropy(logits_NxV, labels_N, reduction="sum") / num_items_in_batch
+        chosen = torch.ones_like(trained) if everywhere else trained
+        logits_NxV = self._inner.lm_head(hidden_BxLxD[chosen]).float()
+        return torch.nn.functional.cross_entropy(logits_NxV, labels_BxL[:, 1:][chosen], reduction="sum")
+
+    def _tiled_loss(self, model: Any, inputs: dict[str, Any], labels_BxL: torch.Tensor, everywhere: bool) -> Any:
+        """By TRL's head, which knows scaled and capped logits, too; on a CPU it computes them for all it is shown."""
+        body = self._inner.base_model
+        if everywhere or body is self._inner:
+            return -model(**inputs, labels=labels_BxL, use_cache=False, fused_lm_head=True).log_probs.sum()
+        trained = labels_BxL[:, 1:] != -100
+        handle = body.register_forward_hook(lambda module, args, output: _only(output, trained))
+        try:
+            labels_1xN = torch.nn.functional.pad(labels_BxL[:, 1:][trained], (1, 1), value=-100)[None]
+            return -model(**inputs, labels=labels_1xN, use_cache=False, fused_lm_head=True).log_probs.sum()
+        finally:
+            handle.remove()
+
+    def _lower_handed(self, model: Any, inputs: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
+        """Within it frozen lower layers are not run, where that was asked for and is right."""
+        if self.lower is None and not self.not_kept:
+            run = self._inner.model if self._vocabulary is not None else model
+            probe = {name: tensor.to(self.args.device) for name, tensor in self.batches.probe().items()}
+            try:
+                self.lower = LowerOutputs(run, self.model, self.family, self.params, probe)
+            except NotKept as reason:
+                self.not_kept = str(reason)
+        return contextlib.nullcontext() if self.lower is None else self.lower.handed(inputs)
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """As usual; adds to the step's loss."""
@@ -116,6 +164,14 @@ class Trainer(SFTTrainer):
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Not counted here: it takes milliseconds a step."""
         return 0
+
+
+def _only(output: Any, trained: torch.Tensor) -> Any:
+    """A body's output with the hidden states of the trained positions alone, as one row; its last two mean nothing."""
+    hidden_BxLxD = output.last_hidden_state
+    last = hidden_BxLxD[0, :1].expand(2, -1)
+    output.last_hidden_state = torch.cat([hidden_BxLxD[:, :-1][trained], last])[None]
+    return output
 
 
 def _has_plain_head(model: Any) -> bool:

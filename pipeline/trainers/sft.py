@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import TrainerCallback
 
 from pipeline import weights
 from pipeline.chat import family_of
@@ -20,14 +21,15 @@ from pipeline.params import SftParams
 from pipeline.trainers import _model
 from pipeline.trainers._run import RECENT, Run, hand_on, start_of
 from pipeline.trainers._trainer import Batches, Trainer, settings
-from pipeline.training import MODEL, TrainResult, TrainTask
+from pipeline.training import MODEL, NOT_KEPT, TrainResult, TrainTask
 from pipeline.training_plan import Plan, make_plan, usable, why_not
 from pipeline.training_rows import Tokens, tokens_of
 
 
-def train(task: TrainTask) -> TrainResult:
+def train(task: TrainTask, watchers: Sequence[TrainerCallback] = ()) -> TrainResult:
     """Train a stage up to its fidelity, or to its time limit, and save what is scored and where to go on.
 
+    `watchers` are called beside the run's own callback, after it, with the model as they would be by TRL's trainer.
     Raises TrainError (loss not finite, out of memory, parameters that do not fit the model), DataError (no usable row).
     """
     begun = time.perf_counter()
@@ -39,6 +41,8 @@ def train(task: TrainTask) -> TrainResult:
     task.folder.mkdir(parents=True, exist_ok=True)
     with _told_memory(params):
         trainer = _trainer(task, params, tokens, plan, run, tokenizer, family)
+        for watcher in watchers:
+            trainer.add_callback(watcher)
         if task.resume_from is not None and run.start >= run.body_steps:
             hand_on(task.resume_from, task.folder)
         if run.end > run.start:
@@ -56,7 +60,16 @@ def train(task: TrainTask) -> TrainResult:
         parameters=sum(p.numel() for p in trainer.model.parameters()),
         cut_short=run.cut_short,
         tail_steps=run.tail_cut,
+        remarks=_remarks(trainer, params),
     )
+
+
+def _remarks(trainer: Trainer, params: SftParams) -> dict[str, str]:
+    """What of the recipe could not be had, with the reason; what was kept goes to the trial's log."""
+    if trainer.lower is not None:
+        print(f"lower layers: {trainer.lower.computed} rows computed, {trainer.lower.read} read back")
+    not_kept = params.lower_outputs == "kept" and trainer.not_kept
+    return {NOT_KEPT: trainer.not_kept} if not_kept else {}
 
 
 def full_tokens(task: TrainTask) -> int:
@@ -97,6 +110,7 @@ def _trainer(
     size = sum(p.numel() for p in model.parameters())
     trainer = Trainer(
         Batches(plan, run.start, tokens, params, tokenizer.pad_token_id),
+        family,
         model=model,
         args=settings(
             params,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from trl.trainer import utils as trl_utils
 
 from pipeline import weights
 from pipeline.chat import render
@@ -233,3 +234,61 @@ def test_running_out_of_memory_says_what_to_lower(tmp_path, monkeypatch):
     monkeypatch.setattr(_trainer.Trainer, "compute_loss", burst)
     with pytest.raises(TrainError, match="out of memory with device_batch 8: lower device_batch"):
         sft.train(task(tmp_path / "run"))
+
+
+# ---------------------------------------------------------------- options for speed
+
+
+@pytest.mark.parametrize("at_once", [2**27, 0])
+@pytest.mark.parametrize("layout", [{}, {"packing": True}, {"device_batch": 2}])
+def test_no_logits_are_computed_where_there_is_no_loss_and_the_losses_are_the_same(
+    tmp_path, monkeypatch, at_once, layout
+):
+    monkeypatch.setattr(_trainer, "LOGITS_AT_ONCE", at_once)
+    counts: list[int] = []
+    log_probs = trl_utils._ChunkedLogProbFunction.apply
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def counted(compute: Any) -> Any:
+        return lambda hidden, *rest, **more: counts.append(len(hidden)) or compute(hidden, *rest, **more)
+
+    monkeypatch.setattr(trl_utils._ChunkedLogProbFunction, "apply", counted(log_probs))
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", counted(cross_entropy))
+    answers = first_losses(tmp_path / "answers", **layout)
+    of_answers, counts[:] = sum(counts), []
+    everything = first_losses(tmp_path / "all", logits="all", **layout)
+    assert answers == pytest.approx(everything, rel=1e-5)
+    assert 0 < of_answers < 0.8 * sum(counts)
+
+
+def test_capped_logits_are_computed_for_answers_only_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(_trainer, "_has_plain_head", lambda model: False)
+    tiled = first_losses(tmp_path / "tiled")
+    assert tiled == pytest.approx(first_losses(tmp_path / "all", logits="all"), rel=1e-5)
+
+
+@pytest.mark.parametrize("params", [{}, {"device_batch": 2}, {"packing": True, "dropout": 0.1}])
+def test_a_continued_run_of_sorted_rows_equals_an_uninterrupted_one(tmp_path, params):
+    given = {"sort_window": 4, **params}
+    whole = sft.train(task(tmp_path / "whole", **given))
+    sft.train(task(tmp_path / "part", fidelity=0.4, **given))
+    last = sft.train(task(tmp_path / "last", resume_from=tmp_path / "part" / CHECKPOINT, **given))
+    assert losses(tmp_path / "part") + losses(tmp_path / "last") == losses(tmp_path / "whole")
+    assert torch.equal(logits(last.model_path), logits(whole.model_path))
+    sft.train(task(tmp_path / "drawn", **params))
+    assert losses(tmp_path / "drawn") != losses(tmp_path / "whole")
+
+
+def test_who_watches_is_called_at_every_step_and_may_end_the_run(tmp_path):
+    class Watcher(TrainerCallback):
+        steps = 0
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> Any:
+            assert given["model"] is not None
+            self.steps += 1
+            control.should_training_stop = self.steps == 3 or control.should_training_stop
+            return control
+
+    watcher = Watcher()
+    sft.train(task(tmp_path / "run"), watchers=(watcher,))
+    assert watcher.steps == 3 == len(losses(tmp_path / "run"))
