@@ -138,7 +138,23 @@ def run_trial(given: argparse.Namespace) -> int:
     if given.verb == "submit":
         path = os.path.abspath(given.path[-1])
         return told(ask("submit", path=path, rationale=given.rationale), given.json)
-    return told(ask(given.verb, proposal=proposal(given)), given.json)
+    trial = ask(given.verb, proposal=proposal(given))
+    if given.verb == "start" and trial["state"] == "pending":
+        remember([*started(), trial["id"]])
+    return told(trial, given.json)
+
+
+def started() -> list[str]:
+    """Trials that were started here and that `wait` has not brought yet."""
+    try:
+        return list(json.loads((HERE / "started.json").read_text()))
+    except (OSError, ValueError):
+        return []
+
+
+def remember(trials: list[str]) -> None:
+    """Keep them for `wait`."""
+    (HERE / "started.json").write_text(json.dumps(trials))
 
 
 def told(trial: dict[str, Any], as_json: bool) -> int:
@@ -148,11 +164,12 @@ def told(trial: dict[str, Any], as_json: bool) -> int:
 
 
 def wait(given: argparse.Namespace) -> int:
-    """The next trial that ends, or the one named."""
-    found = ask("wait", trials=given.trials or None, seconds=given.timeout)
+    """The next that ends of the trials named, or of those that were started here, or of those that run."""
+    found = ask("wait", trials=given.trials or started() or None, seconds=given.timeout)
     if found is None:
         print(json.dumps(None) if given.json else "nothing has ended, or nothing runs")
         return 1
+    remember([name for name in started() if name != found["id"]])
     return told(found, given.json)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,8 @@ from pipeline.types import Strict
 from pipeline.yaml_file import read_model
 
 PRESETS = Path(__file__).parent / "presets"
-GB, MB = 10**9, 10**6
+INTERPRETER = re.compile(r"(python|pypy|bash|sh|dash|zsh|node|bun|deno|ruby|perl)[\d.]*$")
+GB = 10**9
 
 
 class Options(Strict):
@@ -110,6 +112,14 @@ def words(argument: str) -> list[str]:
     return found
 
 
+def name_of(argument: str, argv: list[str]) -> str:
+    """A short name: the preset's, the program's, or that of the script which an interpreter runs."""
+    if preset_of(argument):
+        return argument.strip()
+    scripts = [part for part in argv[1:] if os.path.isabs(part) and Path(part).is_file()]
+    return Path(scripts[0] if scripts and INTERPRETER.match(Path(argv[0]).name) else argv[0]).name
+
+
 def settle(argument: str, options: Options, argv: list[str] | None = None) -> Line:
     """The command line as it can be run from any folder; `argv` has been settled before.
 
@@ -154,10 +164,10 @@ def _value(name: str, who: str) -> str:
     return found
 
 
-def readable(options: Options, who: str) -> list[Path]:
+def readable(options: Options, argument: str) -> list[Path]:
     """The places of `bind`. Raises InputError for one that is not there."""
     found = [Path(part).expanduser().absolute() for part in listed(options.bind)]
     for path in found:
         if not path.exists():
-            raise InputError(f"{who}: bind {path}: no such file or folder")
+            raise InputError(f"agent 'command:{argument}': bind {path}: no such file or folder")
     return found

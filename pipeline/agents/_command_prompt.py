@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.types import Brief, Budget, Dimension, Trial
@@ -14,16 +15,19 @@ SHOWN_TRIALS = 12
 
 
 def prompt(
-    brief: Brief, remaining: Budget, history: Sequence[Trial], freedom: str, started: int, has_items: bool, base: str
+    brief: Brief, remaining: Budget, history: Sequence[Trial], base: Path | None, started: int, has_items: bool
 ) -> str:
-    """The whole text. `started` counts the sessions so far, this one included; `base` is where the base model lies."""
+    """The whole text. `started` counts the sessions so far, this one included.
+
+    `base` is where the base model lies for an agent that may train by itself; None for one that may not.
+    """
     parts = [
         _task(brief),
         _again(remaining, history) if started > 1 else "",
         _time(brief, remaining),
-        _rules(freedom),
+        _rules(base is not None),
         _stepping(brief),
-        _training(base) if freedom == "code" else "",
+        _training(base) if base else "",
         _files(has_items),
     ]
     return "\n".join(part for part in parts if part)
@@ -81,13 +85,13 @@ you and all that you started are ended. Trials at once: {brief.slots}. Use it up
 """
 
 
-def _rules(freedom: str) -> str:
+def _rules(trains: bool) -> str:
     own = {
-        "recipes": "- You propose recipes; you do not train. `submit` is closed in this run.",
-        "code": "- You may also train as you like in this folder, from the base model alone, and submit checkpoints.\n"
+        False: "- You propose recipes; you do not train. `submit` is closed in this run.",
+        True: "- You may also train as you like in this folder, from the base model alone, and submit checkpoints.\n"
         "- Do not train on search items or on anything that resembles the benchmark's test items. Do not submit\n"
         "  another model than one that you trained from this base here.",
-    }[freedom]
+    }[trains]
     return f"""## Rules
 
 {own}
@@ -141,7 +145,7 @@ def _value_of(dimension: Dimension | None) -> Any:
     return round(middle) if dimension.kind == "int" else float(f"{middle:.1g}")
 
 
-def _training(base: str) -> str:
+def _training(base: Path) -> str:
     return f"""## Training by yourself
 
 The base model lies in `{base}` (read-only). `python3` is the Python that trials are trained with: torch,

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from pipeline.agents._command_cell import Cell
 from pipeline.agents._command_options import Line, Options
 from pipeline.agents._transcript import Transcript
 from pipeline.agents._workfolder import WorkFolder
 from pipeline.cage.folders import size
 from pipeline.cage.process import Process
-from pipeline.cage.walls import Walls
+from pipeline.errors import InputError
 from pipeline.paths import read_json, write_json
+from pipeline.types import Record
 
 TICK_SECONDS = 0.2
 DISK_SECONDS = 5.0  # between two looks at how much it has written
@@ -45,32 +49,23 @@ class Ended:
         return self.seconds < QUICK_SECONDS and not self.calls
 
 
-@dataclass(frozen=True)
-class Cell:
-    """Where sessions run: the folders, the sandbox (None: without one), the way out of it."""
-
-    folder: WorkFolder
-    walls: Walls | None
-    proxy: Path | None
-    ports: tuple[int, ...] = ()
-
-
 class Sessions:
     """One agent's sessions, for the thread that it runs on; `stop` may be set by any thread."""
 
-    def __init__(self, place: Path, line: Line, options: Options, note: Note) -> None:
-        self.place, self.line, self.options, self.note = place, line, options, note
+    def __init__(self, place: Path, line: Line, bind: Sequence[Path], options: Options, note: Note) -> None:
+        self.place, self.line, self.bind, self.options, self.note = place, line, bind, options, note
         self.stop = threading.Event()
         self.transcript = Transcript(place, int(options.transcript_mb * 10**6), line.usage)
 
     def run(self, cell: Cell, client: Any, tell: Callable[[int], Path]) -> str:
         """Start the program, and start it again when it stops early; why there is no more. `tell` writes PROMPT.md."""
-        number, quick, ended = kept_sessions(self.place), 0, None
+        number, quick, ended = kept(self.place).sessions, 0, None
         for turn in range(self.options.restarts + 1):
             if turn and self.stop.wait(min(MOST_PAUSE, LEAST_PAUSE * 2 ** max(0, quick - 1))):
                 break
             number += 1
-            keep(self.place, self.line.argv, number)
+            bind = tuple(map(str, self.bind))
+            write_json(self.place / KEPT_FILE, Kept(argv=tuple(self.line.argv), bind=bind, sessions=number))
             ended = self._session(cell, client, number, tell(number))
             if self.stop.is_set():
                 break
@@ -129,16 +124,16 @@ class Sessions:
                 "dollars": usage.dollars}  # fmt: skip
         transcript.end(why=ended.why, **told)
         self.note(
-            "agent_session_end", f"the agent {ended.why}" if ended.status else "", session=number, why=ended.why,
+            "agent_session_end", session=number, why=ended.why,
             calls=ended.calls, lines=ended.lines, left_out=transcript.left_out, said=transcript.last, **told,
         )  # fmt: skip
         return ended
 
     def _variables(self, cell: Cell) -> dict[str, str]:
         """The environment of the program: nothing of its user's but what was named."""
-        folders = [str(cell.folder.work), *(str(Path(part).parent) for part in self.line.argv[:1])]
         python = [str(Path(sys.prefix) / "bin")] if self.options.freedom == "code" else []
-        programs = [*python, "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin", os.path.dirname(_python())]
+        folders = [str(cell.folder.work), *python, str(Path(self.line.argv[0]).parent)]
+        programs = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin", os.path.dirname(_python())]
         known = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
         return {
             "LANG": "C.UTF-8", **known, "HOME": str(cell.folder.home), "USER": "agent", "LOGNAME": "agent",
@@ -178,23 +173,18 @@ def told(status: int | None) -> str:
 # ---------------------------------------------------------------- what a resumed run needs
 
 
-def kept_line(place: Path) -> list[str] | None:
-    """The settled command line of an earlier owner; None if there was none, or its program is gone."""
+class Kept(Record):
+    """What of it was settled in the folder where the search was begun, and how many sessions there were."""
+
+    argv: tuple[str, ...] = ()
+    bind: tuple[str, ...] = ()
+    sessions: int = 0
+
+
+def kept(place: Path | None) -> Kept:
+    """What an earlier owner wrote down; nothing if there was none, or its program is gone."""
     try:
-        argv = [str(part) for part in read_json(place / KEPT_FILE)["argv"]]
-    except (OSError, KeyError, TypeError):
-        return None
-    return argv if argv and Path(argv[0]).exists() else None
-
-
-def kept_sessions(place: Path) -> int:
-    """How many sessions there were before."""
-    try:
-        return int(read_json(place / KEPT_FILE)["sessions"])
-    except (OSError, KeyError, TypeError, ValueError):
-        return 0
-
-
-def keep(place: Path, argv: Sequence[str], sessions: int) -> None:
-    """Write both down."""
-    write_json(place / KEPT_FILE, {"argv": list(argv), "sessions": sessions})
+        found = Kept.model_validate(read_json(place / KEPT_FILE)) if place else Kept()
+    except (OSError, InputError, ValidationError):
+        return Kept()
+    return found if found.argv and Path(found.argv[0]).exists() else Kept(sessions=found.sessions)

@@ -6,25 +6,21 @@ proposes goes through the same doors as anybody's. Nothing of its user's is visi
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline import agent_options
 from pipeline.agents import _command_options as options_of
+from pipeline.agents._command_cell import cell_of, walls_of
 from pipeline.agents._command_options import Options
 from pipeline.agents._command_prompt import prompt
-from pipeline.agents._command_sessions import Cell, Sessions, kept_line
+from pipeline.agents._command_sessions import Sessions, kept
 from pipeline.agents._workfolder import BASE_INSIDE, WorkFolder
-from pipeline.cage import programs, walls
-from pipeline.cage.proxy import Proxy
-from pipeline.cage.walls import Walls, python_places
+from pipeline.cage import walls
 from pipeline.contracts import SelfDriven
 from pipeline.errors import InputError
-from pipeline.paths import home
 from pipeline.types import Brief
 
 __all__ = ["Options", "check_argument", "create", "ready"]
@@ -51,11 +47,11 @@ def check_argument(argument: str) -> None:
 
 def ready(argument: str, given: Mapping[str, Any]) -> None:
     """Raises InputError if the program, its key, a place or the sandbox that was asked for is missing here."""
-    options, who = agent_options.read(Options, given, "command"), f"agent 'command:{argument}'"
+    options = agent_options.read(Options, given, "command")
     options_of.settle(argument, options)
-    options_of.readable(options, who)
+    options_of.readable(options, argument)
     if options.sandbox == "on" and walls.why_not():
-        raise InputError(f"{who}: no sandbox: {walls.why_not()}; or run it without, by --agent-option sandbox=off")
+        raise InputError(f"sandbox=on: there is none here: {walls.why_not()}; or run it without, with sandbox=off")
 
 
 def create(brief: Brief, seed: int, argument: str) -> SelfDriven:
@@ -69,11 +65,11 @@ class Command:
     def __init__(self, brief: Brief, argument: str) -> None:
         self.brief, self.options = brief, agent_options.read(Options, brief.options, "command")
         self.place, self.note = Path(brief.folder), lambda name, text="", **fields: None
-        line = options_of.settle(argument, self.options) if not (kept := kept_line(self.place)) else None
-        self.line = line or options_of.settle(argument, self.options, kept)
-        self.readable = options_of.readable(self.options, f"agent 'command:{argument}'")
-        named = argument.strip() if options_of.preset_of(argument) else Path(self.line.argv[0]).name
-        self.author = f"command:{named}"
+        before = kept(self.place if brief.folder else None)  # whoever resumes may be in another folder
+        self.line = options_of.settle(argument, self.options, list(before.argv))
+        kept_binds = [Path(path) for path in before.bind]
+        self.readable = kept_binds if before.argv else options_of.readable(self.options, argument)
+        self.author = f"command:{options_of.name_of(argument, self.line.argv)}"
         self.refused: Mapping[str, str] = {} if self.options.freedom == "code" else CLOSED
         self._sessions: Sessions | None = None
         self._lock, self._is_stopped = threading.Lock(), False
@@ -90,66 +86,29 @@ class Command:
         why = "--agent-option sandbox=off" if self.options.sandbox == "off" else walls.why_not()
         if why and self.options.sandbox == "on":
             raise InputError(f"no sandbox: {why}")
-        sessions = Sessions(self.place, self.line, self.options, self.note)
+        sessions = Sessions(self.place, self.line, self.readable, self.options, self.note)
         with self._lock:
             self._sessions = sessions
             if self._is_stopped:
                 return "the agent was stopped"
         place = self.place.absolute()
-        inner = None if why else self._walls(place, client)
+        code = self.options.freedom == "code"
+        base = Path(client.ask("base_folder")) if code else None
+        inner = None if why else walls_of(place, self.line.argv, self.readable, self.options, client.hidden, base)
         folder = WorkFolder(place, inner.uid if inner else 0)
         has_items = folder.fill(self.brief, client)
         folder.open_doors(client.address, client.token)
-        base = ""
-        if self.options.freedom == "code":
-            base = str(BASE_INSIDE) if inner else client.ask("base_folder")
+        shown = BASE_INSIDE if inner else base
 
         def tell(number: int) -> Path:
-            freedom = self.options.freedom
             left, history = client.remaining(), client.history()
-            return folder.tell(prompt(self.brief, left, history, freedom, number, has_items, base))
+            return folder.tell(prompt(self.brief, left, history, shown if code else None, number, has_items))
 
         self._note_terms(why)
-        with self._way_out(inner) as (proxy, ports):
-            return sessions.run(Cell(folder, self._with_socket(inner, proxy, client), proxy, ports), client, tell)
+        with cell_of(folder, inner, self.line.hosts, Path(client.address), self._note_refused) as cell:
+            return sessions.run(cell, client, tell)
 
     # ------------------------------------------------------------ inside
-
-    def _walls(self, place: Path, client: Any) -> Walls:
-        hidden = (*client.hidden, home().absolute())
-        for path in self.readable:
-            if programs.holds(path, hidden):
-                raise InputError(f"bind {path}: holds what the agent must not see (the run, or the cache): name less")
-        program = programs.needed(self.line.argv, hidden)
-        named: dict[str, Path] = {}
-        if self.options.freedom == "code":
-            base = Path(client.ask("base_folder"))
-            named = {str(BASE_INSIDE / path.name): path.resolve() for path in sorted(base.iterdir()) if path.is_file()}
-        return Walls(
-            own=(place / "work", place / "home"), home=place / "home", place=place / "etc", limits=self.options.limits,
-            seen=(*python_places(), *program, *self.readable), hidden=hidden, named=named,
-            devices=self.options.freedom == "code",
-        )  # fmt: skip
-
-    def _with_socket(self, inner: Walls | None, proxy: Path | None, client: Any) -> Walls | None:
-        """The sandbox with its two ways out: to the run, and to the proxy if there is one."""
-        if inner is None:
-            return None
-        address = Path(client.address)
-        address.chmod(0o666)  # its folder is this user's alone; inside of the sandbox root's agent is another user
-        return inner.through(address, *([proxy] if proxy else []))
-
-    @contextlib.contextmanager
-    def _way_out(self, inner: Walls | None) -> Iterator[tuple[Path | None, tuple[int, ...]]]:
-        """The proxy's socket, and the ports of this machine that are reached through it; none without a sandbox."""
-        hosts = self.line.hosts
-        if inner is None or not hosts:
-            yield None, ()
-            return
-        with tempfile.TemporaryDirectory(prefix="posttrain-proxy-") as private:
-            address = Path(private) / "proxy"
-            with Proxy(address, hosts, self._note_refused):
-                yield address, tuple(host.port for host in hosts if host.is_here)
 
     def _note_refused(self, host: str) -> None:
         self.note("agent_refused_host", f"the agent tried to reach {host}: refused", host=host)

@@ -136,7 +136,7 @@ def _namespaces() -> list[str]:
 
 def _system() -> list[str]:
     places = [path for path in (*SYSTEM, *MORE_SYSTEM) if os.path.exists(path)]
-    return [part for path in places for part in ("--ro-bind", path, path)]
+    return ["--perms", "0755", "--dir", "/etc", *(part for path in places for part in ("--ro-bind", path, path))]
 
 
 def _in_system(path: str | Path) -> bool:

@@ -13,7 +13,7 @@ TRANSCRIPT = "agent/transcript.jsonl"
 
 
 def commanded(story: Story) -> dict[str, Any] | None:
-    """`command_agent` of report.json; None of a run whose agent was none. Terms are the last ones, leaks all of them."""
+    """`command_agent` of report.json; None of a run with another agent. The last terms, all leaks."""
     terms = _named(story, TERMS)
     if not terms:
         return None
