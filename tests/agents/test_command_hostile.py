@@ -1,4 +1,4 @@
-"""A hostile agent: same user, a shell, the installed package, the cache. What it gets in the sandbox, and what outside."""
+"""A hostile agent: same user, a shell, the installed package, the cache. What it gets in the sandbox, and outside."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_links_in_its_folder_lead_the_owner_nowhere(tmp_path: Path, commanded: C
     work = found.folder / "agent" / "work"
     assert [path.name for path in outside.iterdir()] == ["client.py"]
     assert (outside / "client.py").read_text() == "precious"
-    assert sorted(path.name for path in (found.folder / "sealed").iterdir() if path.suffix == ".json") == []
+    assert not list((found.folder / "sealed").glob("maths*"))
     assert not (work / "PROMPT.md").is_symlink() and not (work / ".posttrain").is_symlink()
     assert (work / "catalogue" / "maths_1.json").is_file() and resumed.report["sealed"] is True
 
