@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import stat
 from pathlib import Path
@@ -208,3 +210,28 @@ def test_a_team_takes_no_agent_that_steps_by_itself(tmp_path: Path) -> None:
         brief, make = session.brief(), plugins.entry("agents", "team:asha,command:true")
     with pytest.raises(InputError, match="steps by itself and cannot share a budget"):
         make(brief, 0)
+
+
+def test_mcp_tools_reach_the_run_from_inside(commanded: Commanded) -> None:
+    pytest.importorskip("mcp")
+    lines = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize",
+         "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+        {"jsonrpc": "2.0", "id": 3, "method": "tools/call",
+         "params": {"name": "step", "arguments": {"changes": {RATE: 2e-3}}}},
+    ]  # fmt: skip
+    told = "\n".join(f"echo {shlex.quote(json.dumps(line))}; sleep 0.5" for line in lines)
+    script = f"""
+    ({told}; while [ "$(./posttrain trials | grep -c '^t001 .*scored')" = 0 ]; do sleep 0.3; done; sleep 2) | ./posttrain mcp
+    """
+    found = commanded(script, restarts=0)
+    server = json.loads((found.folder / "agent/work/.mcp.json").read_text())["mcpServers"]["posttrain"]
+    assert server == {"command": str(found.folder.absolute() / "agent/work/posttrain"), "args": ["mcp"]}
+    answers = {row["json"].get("id"): row["json"] for row in found.transcript if row.get("json")}
+    tools = {tool["name"] for tool in answers[2]["result"]["tools"]}
+    assert {"brief", "step", "propose", "remaining", "submit"} <= tools and not tools & {"open", "finish", "report"}
+    assert answers[3]["result"].get("isError") is not True
+    [trial] = found.tried
+    assert trial.state == "scored" and trial.proposal.author == "command:agent.sh"
