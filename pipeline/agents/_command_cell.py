@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pipeline.cage import programs
 from pipeline.cage.proxy import Host, Proxy
 from pipeline.cage.walls import Walls, python_places
 from pipeline.errors import InputError
+from pipeline.hub import ROOT
 from pipeline.paths import home
 
 
@@ -39,7 +41,8 @@ def walls_of(
 
     Raises InputError if what its user wants it to read is, holds or lies in a place that it must not see.
     """
-    closed = (*hidden, home().absolute())
+    copies = os.environ.get(ROOT)  # of data sets: final items are among them
+    closed = (*hidden, home().absolute(), *([Path(copies).expanduser().absolute()] if copies else []))
     for path in readable:
         if programs.holds(path, closed):
             raise InputError(f"bind {path}: holds what the agent must not see (the run, or the cache): name less")

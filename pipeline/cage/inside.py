@@ -86,6 +86,7 @@ def environment(config: dict[str, Any]) -> dict[str, str]:
         address = f"http://127.0.0.1:{listen(0, config['proxy'])}"
         for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
             variables[name] = variables[name.lower()] = address
+        variables["NODE_USE_ENV_PROXY"] = "1"  # Node's own fetch asks for no proxy otherwise
         variables["NO_PROXY"] = variables["no_proxy"] = "127.0.0.1,localhost,::1"
         for port in config["ports"]:
             with contextlib.suppress(OSError):

@@ -66,9 +66,9 @@ class Walls:
     def command(self, argv: Sequence[str]) -> list[str]:
         """The command line that runs `argv` inside, in the root folder: the agent's own may be closed to bubblewrap."""
         return [
-            shutil.which("bwrap") or "bwrap", *_namespaces(), "--die-with-parent", "--new-session", *_system(),
+            _tool("bwrap"), *_namespaces(), "--die-with-parent", "--new-session", *_system(),
             "--proc", "/proc", "--dev", "/dev", "--size", str(self.limits.tmp_bytes), "--perms", "1777",
-            "--tmpfs", "/tmp", *self._files(), *self._binds(), "--chdir", "/", *self._as_nobody(), "prlimit",
+            "--tmpfs", "/tmp", *self._files(), *self._binds(), "--chdir", "/", *self._as_nobody(), _tool("prlimit"),
             f"--nproc={self.limits.processes}", f"--data={self.limits.memory_bytes}", "--core=0", *argv,
         ]  # fmt: skip
 
@@ -76,7 +76,7 @@ class Walls:
         if os.getuid():
             return []
         uid = str(self.uid)
-        return ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
+        return [_tool("setpriv"), "--reuid", uid, "--regid", uid, "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
 
     def _files(self) -> list[str]:
         """Files of /etc that name nobody but the agent."""
@@ -105,7 +105,11 @@ class Walls:
 @lru_cache(maxsize=1)
 def why_not() -> str | None:
     """Why there is no sandbox here; None if there is one."""
-    missing = [name for name in ("bwrap", "prlimit", "setpriv") if not shutil.which(name)]
+    tools = ("bwrap", "prlimit", "setpriv")
+    missing = [name for name in tools if not shutil.which(name)]
+    elsewhere = [name for name in tools if not _in_system(os.path.realpath(_tool(name)))]
+    if not missing and elsewhere:
+        return f"{' and '.join(elsewhere)} lies outside of the system's folders"
     if missing:
         return f"{' and '.join(missing)} is not installed (Debian: apt-get install bubblewrap util-linux)"
     command = ["bwrap", *_namespaces(), "--die-with-parent", *_system(), "--proc", "/proc", "--dev", "/dev", "true"]
@@ -124,6 +128,12 @@ def python_places() -> list[Path]:
         [sys.base_prefix, os.path.realpath(sys.base_prefix), sys.prefix, os.path.realpath(sys.prefix)]
     )
     return [*(Path(prefix) for prefix in prefixes), PACKAGE, *(share if in_checkout else ())]
+
+
+def _tool(name: str) -> str:
+    """The whole path of a program of the sandbox's own: inside it must not be looked for where the agent writes."""
+    found = shutil.which(name)
+    return os.path.abspath(found) if found else name
 
 
 def _namespaces() -> list[str]:

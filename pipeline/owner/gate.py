@@ -109,7 +109,7 @@ class Gate:
         if ask in OWN:
             try:
                 return OWN[ask](self, **arguments)
-            except TypeError:
+            except (TypeError, ValueError):
                 raise InputError(f"{ask}: not the arguments that it takes") from None
         if ask not in OPEN:
             raise unknown("request", ask, [*OPEN, *OWN])

@@ -224,7 +224,8 @@ def test_mcp_tools_reach_the_run_from_inside(commanded: Commanded) -> None:
     ]  # fmt: skip
     told = "\n".join(f"echo {shlex.quote(json.dumps(line))}; sleep 0.5" for line in lines)
     script = f"""
-    ({told}; while [ "$(./posttrain trials | grep -c '^t001 .*scored')" = 0 ]; do sleep 0.3; done; sleep 2) | ./posttrain mcp
+    scored() {{ ./posttrain trials | grep -q '^t001 .*scored'; }}
+    ({told}; until scored; do sleep 0.3; done; sleep 2) | ./posttrain mcp
     """
     found = commanded(script, restarts=0)
     server = json.loads((found.folder / "agent/work/.mcp.json").read_text())["mcpServers"]["posttrain"]

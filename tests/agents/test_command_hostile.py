@@ -79,6 +79,18 @@ def test_in_the_sandbox_roots_agent_is_nobody(commanded: Commanded) -> None:
 
 
 @needs_sandbox
+def test_programs_that_it_plants_are_not_run_by_the_sandbox_itself(commanded: Commanded) -> None:
+    script = r"""
+    for name in setpriv prlimit bwrap python3 sh env; do
+        printf '#!/bin/bash\necho "PLANTED $(id -u)"\n' > $name; chmod +x $name
+    done
+    printf 'print("PLANTED")' > sitecustomize.py; cp sitecustomize.py usercustomize.py; echo began
+    """
+    found = commanded(script, restarts=1)
+    assert found.said.splitlines() == ["began", "began"]
+
+
+@needs_sandbox
 def test_in_the_sandbox_processes_and_memory_are_limited(commanded: Commanded) -> None:
     fork = "for i in $(seq 60); do sleep 5 & done 2>&1; echo forked; wait"
     memory = "python3 -c 'x = bytearray(300_000_000)' && echo 'TOOK IT'"
