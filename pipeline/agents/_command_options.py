@@ -29,7 +29,7 @@ class Options(Strict):
     freedom: Literal["recipes", "code"] = "recipes"  # proposals only; or it may train by itself and submit
     sandbox: Literal["auto", "on", "off"] = "auto"  # auto: where there is bubblewrap
     restarts: int = Field(default=5, ge=0, le=1000)  # how often it is started again when it stops early
-    silence: float = Field(default=1800.0, gt=0.0)  # seconds without output or a call, after which it is ended
+    silence: float = Field(default=0.0, ge=0.0)  # seconds without output or a call, then it is ended; 0: see `patience`
     model: str = ""  # of a preset: which model it uses
     hosts: str = ""  # that it may reach: `api.example.com,127.0.0.1:8000`; of a preset: beside its provider's
     env: str = ""  # names of variables that it gets from this environment; of a preset: instead of its provider's key
@@ -46,6 +46,11 @@ class Options(Strict):
             if not name.isidentifier():
                 raise InputError(f"env '{name}': not the name of a variable: write NAME,NAME")
         return self
+
+    @property
+    def patience(self) -> float:
+        """Seconds of silence after which it is ended: half an hour, or six where it may be training by itself."""
+        return self.silence or (21_600.0 if self.freedom == "code" else 1_800.0)
 
     @property
     def limits(self) -> walls.Limits:

@@ -109,7 +109,7 @@ class Sessions:
                 return "was ended with its budget"
             now = time.monotonic()
             silent = min(now - process.last_heard, client.idle_seconds(), process.seconds)
-            if silent > self.options.silence:
+            if silent > self.options.patience:
                 return f"was silent for {silent:.0f} s and was ended"
             if now - looked > DISK_SECONDS:
                 looked = now

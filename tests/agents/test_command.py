@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import plugins
+from pipeline import agent_options
+from pipeline.errors import InputError
 from pipeline.types import Budget
 from tests.agents import commanded as helper
 from tests.agents.commanded import GOOD, RATE, Commanded, needs_sandbox
@@ -201,15 +202,9 @@ def test_start_and_wait_are_step_in_two(commanded: Commanded) -> None:
     assert found.said.endswith("nothing has ended, or nothing runs")
 
 
-def test_a_team_takes_no_agent_that_steps_by_itself(tmp_path: Path) -> None:
-    from pipeline.errors import InputError
-    from pipeline.fakes import FakeExecutor, fake_request
-    from pipeline.session import Session
-
-    with Session.open(tmp_path / "run", fake_request(tmp_path), FakeExecutor(1)) as session:
-        brief, make = session.brief(), plugins.entry("agents", "team:asha,command:true")
-    with pytest.raises(InputError, match="steps by itself and cannot share a budget"):
-        make(brief, 0)
+def test_a_team_takes_no_agent_that_steps_by_itself() -> None:
+    with pytest.raises(InputError, match="command:true steps by itself and cannot share a budget"):
+        agent_options.check("team:asha,command:true", {})
 
 
 def test_mcp_tools_reach_the_run_from_inside(commanded: Commanded) -> None:
