@@ -21,6 +21,9 @@ Options = TypeVar("Options", bound=BaseModel)
 def check(agent: str, given: Mapping[str, Any]) -> None:
     """Raises InputError if there is no such agent, or its options are not what it takes. Nothing is asked or run."""
     plugins.entry("agents", agent)
+    is_ready = getattr(plugins.load("agents", agent), "ready", None)
+    if is_ready is not None:
+        is_ready(plugins.parts("agents", agent)[1] or "", given)
     members, model = _members(agent), _model(agent, given)
     for member in members:
         check(member, taken_by(member, given))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,26 @@ class Agent(Protocol):
 
     def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
         """The next proposal; None means: wait for a pending trial, or stop if none is pending."""
+        ...
+
+
+class SelfDriven(Protocol):
+    """An agent that steps by itself, instead of answering `propose`: another program, say.
+
+    `author` is the name that its trials carry. `refused` are the doors that it must not use, each with the reason that
+    it is given. It may have `note`, and its module `Options`, as any agent; `ready(argument, options)` in its module
+    raises InputError, before anything is built, if it could not run here.
+    """
+
+    author: str
+    refused: Mapping[str, str]
+
+    def run(self, client: Any) -> str:
+        """Search through the run's doors (`owner.gate.Lease`) and return why it ended. Called on its own thread."""
+        ...
+
+    def stop(self) -> None:
+        """End at once, with all that it started; `run` returns soon after. Called on any thread, also after the end."""
         ...
 
 

@@ -18,6 +18,7 @@ from pipeline.types import Benchmark, ItemsKey
 
 SEALED, SALT = "sealed", "salt"
 AGENT = "agent"  # the folder of what an agent has to remember
+WORK = "work"  # in it: the working folder of an agent that steps by itself
 MODEL_FACTS = ("model_type", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.contracts import Agent
+from pipeline.lending import lend
 from pipeline.request import News
 from pipeline.session import Session
 
@@ -37,7 +38,12 @@ def listen(session: Session, agent: Agent) -> None:
 
 
 def run(session: Session, agent: Agent) -> str:
-    """Keep all slots busy with what the agent proposes, until the budget is spent; returns why it ended."""
+    """Keep all slots busy with what the agent proposes, until the budget is spent; returns why it ended.
+
+    An agent that steps by itself has the run's doors for that time.
+    """
+    if hasattr(agent, "run"):
+        return lend(session, agent)
     rejected = 0
     while True:
         has_more = True

@@ -10,6 +10,7 @@ LAYERS = [
     ("reproduce", "rerun", "asking", "arms", "comparison", "enter", "bench"),
     (
         "search",
+        "lending",
         "session",
         "finish",
         "evaluations",

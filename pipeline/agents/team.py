@@ -36,6 +36,8 @@ def check_argument(argument: str) -> None:
         if plugins.parts("agents", name)[0] == "team":
             raise InputError(f"agent 'team:{argument}': a team is no member of a team: name its members instead")
         plugins.entry("agents", name)
+        if hasattr(plugins.load("agents", name), "ready"):  # see `contracts.SelfDriven`
+            raise InputError(f"agent 'team:{argument}': {name} steps by itself and cannot share a budget: leave it out")
 
 
 def members_of(argument: str) -> list[str]:

@@ -31,6 +31,7 @@ UNTESTED = (
     "macOS (jobs are spawned there instead of forked) and Windows",
     "OpenAI's and Anthropic's own servers: judges and proposers were on this machine only, scripts behind them",
     "Claude Code, Codex CLI and Gemini CLI with posttrain mcp: its tools were called by the SDK's own client only",
+    "the presets of --agent command (claude, codex, gemini, opencode): made from documentation, scripts in their place",
     "several hosts, and file systems without locks (some NFS mounts)",
 )
 

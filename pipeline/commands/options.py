@@ -59,6 +59,10 @@ LlmShare = Annotated[float | None, typer.Option(metavar="X", help="Share of tria
 LlmTimeout = Annotated[str | None, typer.Option(metavar="TIME", help="That one turn of it may take, such as 60s.")]
 LlmContext = Annotated[int | None, typer.Option(metavar="N", help="Tokens that its context holds.")]
 Replay = Annotated[Path | None, typer.Option(metavar="FILE", help="Ask nobody: answers from this record, or run.")]
+Freedom = Annotated[
+    Literal["recipes", "code"] | None,
+    typer.Option("--freedom", help="Of --agent command: it proposes recipes only, or may train and submit, too."),
+]
 AgentOption = Annotated[
     list[str] | None, typer.Option("--agent-option", metavar="NAME=VALUE", help="One of the agent's own; repeatable.")
 ]

@@ -32,6 +32,7 @@ def reproduce(
     llm_timeout: options.LlmTimeout = None,
     llm_context: options.LlmContext = None,
     replay: options.Replay = None,
+    freedom: options.Freedom = None,
     agent_option: options.AgentOption = None,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -49,7 +50,7 @@ def reproduce(
 
     of_agent = options.agent_options(
         {"llm": llm, "llm_budget": llm_budget, "llm_share": llm_share, "llm_timeout": llm_timeout,
-         "llm_context": llm_context, "replay": replay},
+         "llm_context": llm_context, "replay": replay, "freedom": freedom},
         agent_option,
     )  # fmt: skip
     families = options.split(family, "family", "--family", plugins.names("families"))
@@ -103,6 +104,7 @@ def search(
     llm_timeout: options.LlmTimeout = None,
     llm_context: options.LlmContext = None,
     replay: options.Replay = None,
+    freedom: options.Freedom = None,
     agent_option: options.AgentOption = None,
     scorer: own.Scorer = None,
     metric: own.Metric = None,
@@ -121,11 +123,12 @@ def search(
       posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 10m
       posttrain search --resume runs/qwen3-tiny_gsm8k-asha-seed0 --budget +2h
       posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 2m --control random --seeds 3
+      posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 1h --agent command:claude
       posttrain search --model ./base --scorer 'python my.py {model} {json}' --data maths_1,maths_2 --budget 1h
     """
     of_agent = options.agent_options(
         {"llm": llm, "llm_budget": llm_budget, "llm_share": llm_share, "llm_timeout": llm_timeout,
-         "llm_context": llm_context, "replay": replay},
+         "llm_context": llm_context, "replay": replay, "freedom": freedom},
         agent_option,
     )  # fmt: skip
     told = {"scorer": scorer, "metric": metric, "limit": limit, "scorer_time": scorer_time, "data": data}

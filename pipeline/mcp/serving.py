@@ -6,7 +6,7 @@ import hmac
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +92,19 @@ def _guarded(app: Any, token: str) -> Any:
     return guarded
 
 
-def create(host: Host, executor: str = "local") -> Any:
-    """The server of a host's run, as the SDK's `MCPServer`; `executor` is for a run that the tool `open` makes."""
+def create(host: Host, executor: str = "local", instructions: str = INSTRUCTIONS, without: Sequence[str] = ()) -> Any:
+    """The server of a host's run, as the SDK's `MCPServer`; `executor` is for a run that the tool `open` makes.
+
+    `without`: tools that it does not have; without `report` it has no resources either.
+    """
     from mcp.server import MCPServer
 
-    server = MCPServer("posttrain", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
+    server = MCPServer("posttrain", version=__version__, instructions=instructions, log_level="WARNING")
     add_questions(server, host)
     add_doors(server, host)
     add_life(server, host, executor)
-    add_resources(server, host)
+    if "report" not in without:
+        add_resources(server, host)
+    for name in without:
+        server.remove_tool(name)
     return server

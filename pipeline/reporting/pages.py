@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.noise import unseen
 from pipeline.recipe import dump_recipe
-from pipeline.reporting import proposer
+from pipeline.reporting import commanded, proposer
 from pipeline.reporting.blocks import (
     Block,
     Code,
@@ -56,6 +56,7 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
         *teamwork_blocks(report),
         _trials(story, report),
         *proposer.blocks(report.get("proposer")),
+        *commanded.blocks(report.get("command_agent")),
         _trial_list(story),
         _guards(report),
         Text("Run folder", f"{story.folder} ({size(story.folder_bytes)})"),
@@ -88,6 +89,8 @@ def _warning(report: dict[str, Any]) -> str:
         parts.append(f"Unverified: the best model ({report['best_trial']}) was made outside the run")
     if _is_whole_test(report):
         parts.append(f"Not sealed: {report['terms']['items']}, as the protocol has it")
+    elif unsealed := commanded.warning(report.get("command_agent")):
+        parts.append(unsealed)
     elif not report["sealed"] and _program(report):
         parts.append(f"Not sealed: {report['terms']['items']}")
     elif not report["sealed"]:
@@ -144,7 +147,9 @@ def _scores(story: Story, report: dict[str, Any]) -> Table:
     items = "the whole test set, which the search was scored on, too" if _is_whole_test(report) else ""
     if _program(report):
         items = f"scored by `{_program(report)}`; {report['terms']['items']}"
-    notes = listed([items or "final items, which no agent saw", _decoding(report), note])
+    notes = listed(
+        [items or f"final items{', which no agent saw' if report['sealed'] else ''}", _decoding(report), note]
+    )
     return Table(f"Final scores ({metric})", (*rows, *configured), header, note=notes)
 
 

@@ -13,6 +13,7 @@ from pipeline import gain, protocols, published
 from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
 from pipeline.noise import noise_floor
+from pipeline.reporting.commanded import commanded, unsealed
 from pipeline.reporting.judged import judge_of
 from pipeline.reporting.proposer import proposer
 from pipeline.reporting.story import AS_CONFIGURED, Final, Story
@@ -50,7 +51,7 @@ def summarise(story: Story) -> dict[str, Any]:
         "spend": spend(story),
         "verdicts": [{"guard": v.guard, "ok": v.ok, "reason": v.reason} for v in story.verdicts],
         "flagged": flagged,
-        "sealed": bool(run.get("sealed", True)),
+        "sealed": bool(run.get("sealed", True)) and not unsealed(story),
         "final_looks": story.final_looks,
     }
     labels = story.best.outcome.labels if story.best and story.best.outcome else ()
@@ -60,6 +61,7 @@ def summarise(story: Story) -> dict[str, Any]:
     more |= {"anchors": whence} if (whence := anchors_of(story)) else {}
     more |= {"judge": found} if (found := judge_of(story)) else {}
     more |= {"proposer": found} if (found := proposer(story)) else {}
+    more |= {"command_agent": found} if (found := commanded(story)) else {}
     return report | more | as_configured(story) | teamwork(story)
 
 
