@@ -87,7 +87,7 @@ def check(asked: Asked) -> Recipe:
         recipe = recipe.model_copy(update={"stages": stages})
     for stage in recipe.stages:
         for reference in stage.data:
-            catalogue.find(reference.name)
+            catalogue.find(reference.name, benchmark.folder)
     return recipe.model_copy(update={"model": asked.model})
 
 
@@ -96,14 +96,14 @@ def _own_recipe(benchmark: Benchmark, data: tuple[str, ...] | None) -> Recipe:
 
     Raises InputError if no source is at hand and none was named.
     """
-    recipe = load_recipe(benchmark.recipe)
+    recipe = load_recipe(benchmarks.recipe_address(benchmark))
     if data is not None:
         return recipe
     stages = []
     for stage in recipe.stages:
-        kept = tuple(reference for reference in stage.data if catalogue.at_hand(reference.name))
+        kept = tuple(reference for reference in stage.data if catalogue.at_hand(reference.name, benchmark.folder))
         if not kept:
-            missing = ", ".join(str(catalogue.copy_of(reference.name)) for reference in stage.data)
+            missing = ", ".join(str(catalogue.copy_of(reference.name, benchmark.folder)) for reference in stage.data)
             raise InputError(
                 f"benchmark {benchmark.name}: none of its recipe's data is at hand: put a copy at {missing}, unset "
                 f"{ROOT} to fetch it, name other data with --data, or give a recipe of your own with --recipe"
@@ -137,9 +137,11 @@ def to_request(
     instruct = (asked.instruct or models.sibling(asked.model)) if asked.reference else None
     is_needed = instruct is not None and asked.anchors == "measured"  # a published score needs no weights
     benchmark = programs.benchmark(asked.benchmark, asked.protocol, asked.program)
-    key = ItemsKey(lab_seed=asked.lab_seed)
+    key = ItemsKey(lab_seed=asked.lab_seed, folder=benchmarks.own_folder(asked.benchmark))
     judge = judging.plan(asked.judge, benchmark, key) if asked.judge else None
-    if "sets" in benchmark.items:  # data that is not there is better told before minutes go into models
+    if (
+        benchmark.items and "world" not in benchmark.items
+    ):  # data that is not there is better told before minutes go into models
         benchmarks.items(benchmark, "search", key)
         benchmarks.items(benchmark, "final", key)
     before: dict[str, float] = {}
@@ -182,7 +184,7 @@ def to_request(
 
 def _can_be_had(name: str, recipe: Recipe, key: ItemsKey, told: Callable[[str], None]) -> bool:
     """Fetches a source from the Hub, where it lies there. Raises DataError if the recipe needs it and it cannot be."""
-    if not catalogue.is_remote(name):
+    if not catalogue.is_remote(name, key.folder):
         return True
     try:
         catalogue.rows(name, key)

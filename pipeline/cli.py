@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from pipeline import console, libraries
-from pipeline.commands import bench, doors, lab, run
+from pipeline.commands import bench, doors, lab, run, task
 from pipeline.commands.anchors import anchors
 from pipeline.commands.compare import compare
 from pipeline.commands.doctor import doctor
@@ -57,6 +57,7 @@ for verb, function in VERBS.items():
     app.command(verb)(function)
 app.add_typer(lab.app, name="lab")
 app.add_typer(bench.app, name="bench")
+app.add_typer(task.app, name="task")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from pipeline import __version__, programs, protocols, recipe
+from pipeline import __version__, benchmarks, programs, protocols, recipe
 from pipeline.decoding import describe
 from pipeline.errors import InputError
 from pipeline.judging import JudgePlan
@@ -63,7 +63,7 @@ class RunRequest(Record):
     @property
     def key(self) -> ItemsKey:
         """What decides the items of everything but the final split: no salt."""
-        return ItemsKey(lab_seed=self.lab_seed)
+        return ItemsKey(lab_seed=self.lab_seed, folder=benchmarks.own_folder(self.benchmark))
 
 
 class News(Record):
@@ -92,7 +92,7 @@ def describe_run(request: RunRequest, benchmark: Benchmark, seals: dict[str, str
             "data": {name: digest(catalogue.stamp(name, request.key)) for name in sorted(used)},
             "benchmark": digest(benchmark.model_dump(mode="json", exclude={"folder"})),
         },
-        "strategy": strategy_of(request.recipe, catalogue.kinds()),
+        "strategy": strategy_of(request.recipe, catalogue.kinds(benchmark.folder)),
         "seals": seals,
         "sealed": _is_sealed(benchmark),
     }

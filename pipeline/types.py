@@ -296,7 +296,7 @@ class Benchmark(Strict):
     weight: float = Field(default=1.0, gt=0.0)  # PostTrainBench's weight of the (big) benchmark
     sibling: str | None = None  # the big benchmark that a tiny one is a miniature of
     items: dict[str, Any] = {}  # where items come from: {world, search, final, pool}; a program has its own
-    recipe: str  # default recipe in recipes/
+    recipe: str  # default recipe in recipes/, or FILE.yaml beside it
     few_shot: int = 4
     max_tokens: int = 128
     runs_code: bool = False  # answers are executed: only where there is a sandbox
@@ -323,6 +323,7 @@ class ItemsKey(Strict):
 
     lab_seed: int = 0
     salt: str = ""  # selects final items from the reserved pool; lies in DIR/sealed/
+    folder: str = ""  # of a benchmark of the user's own: what its data/ describes are data sources, too
 
 
 class Brief(Record):

@@ -179,6 +179,7 @@ def benchmarks(values: list[str], model: str = "lab/", protocol: str = "own") ->
     if protocol != protocols.OWN:
         everything = list(protocols.load(protocol).weights)
     names = split(values, "benchmark", "--benchmark", shelf.names(), everything)
+    names = [shelf.own_folder(name) or name for name in names]  # a run may be gone on with from another folder
     for name in names:
         protocols.benchmark(name, protocol)
     return names

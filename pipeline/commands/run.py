@@ -143,7 +143,7 @@ def search(
         if not value:
             raise InputError(f"{option} is missing; see `posttrain search --help`, or go on with --resume DIR")
     assert model is not None and budget is not None
-    given |= own.mixed(data)
+    given |= own.mixed(data, benchmark)
     if scorer is not None:
         if given.pop("judge", None):
             raise InputError("--judge with --scorer: the program scores by itself: omit one of them")
@@ -202,7 +202,7 @@ def open_run(
         own.refuse_alone(metric, limit, scorer_time)
         scored = {"benchmark": own.single(given or [], model, protocol)}
     asked = running.asked(
-        model, budget=budget, **scored, **own.mixed(data), trials=trials, agent=None, instruct=instruct,
+        model, budget=budget, **scored, **own.mixed(data, given), trials=trials, agent=None, instruct=instruct,
         family=family, recipe=recipe, executor=executor, protocol=protocol,
         judge=options.judge(judge, judge_budget), seed=seed, lab_seed=lab_seed, anchors=anchors,
     )  # fmt: skip
