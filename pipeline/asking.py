@@ -23,13 +23,14 @@ from pipeline import (
     published,
     sandbox,
 )
+from pipeline import reference as references
 from pipeline.dressing import AUTO, named, with_family
 from pipeline.errors import DataError, InputError
 from pipeline.hub import ROOT
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
-from pipeline.types import Benchmark, Budget, DataRef, ItemsKey, Judge, Program, Recipe, Record
+from pipeline.types import Benchmark, Budget, DataRef, ItemsKey, Judge, Program, Recipe, Record, Reference
 
 WORTH_TELLING_SECONDS = 0.1
 Resolve = Callable[[str, int], Path]  # (model name, lab seed) -> its folder
@@ -55,6 +56,7 @@ class Asked(Record):
     anchors: Literal["measured", "published"] = "measured"
     program: Program | None = None  # scores instead of the benchmark's scorer
     data: tuple[str, ...] | None = None  # what may be mixed, and what the recipe then starts from; None: the recipe's
+    against: Reference | None = None  # what stands for the instruct model where there is none
     reference: bool = True  # False: no instruct model is looked for, and there is no fraction
     deadline: float | None = None  # Unix time, see `RunRequest`
 
@@ -70,7 +72,11 @@ def check(asked: Asked) -> Recipe:
     judging.judged([benchmark], asked.judge)
     if benchmark.runs_code:
         sandbox.how()  # before a lab is built, and before the first cell of a matrix runs
-    for model in (asked.model, asked.instruct):
+    references.check(asked.against, benchmark)
+    if asked.against and (asked.instruct or asked.anchors == "published"):
+        other = "--instruct" if asked.instruct else "--anchors published"
+        raise InputError(f"--reference with {other}: both say what the gain is measured against: omit one")
+    for model in (asked.model, asked.instruct, asked.against.model if asked.against else None):
         if model is not None:
             models.check(model)
     if asked.anchors == "published":
@@ -134,7 +140,7 @@ def to_request(
     and that cannot be had is left out of what is searched; `told` hears why.
     """
     recipe = check(asked)
-    instruct = (asked.instruct or models.sibling(asked.model)) if asked.reference else None
+    instruct = _compared_with(asked)
     is_needed = instruct is not None and asked.anchors == "measured"  # a published score needs no weights
     benchmark = programs.benchmark(asked.benchmark, asked.protocol, asked.program)
     key = ItemsKey(lab_seed=asked.lab_seed, folder=benchmarks.own_folder(asked.benchmark))
@@ -174,12 +180,20 @@ def to_request(
         slots=asked.slots,
         protocol=protocols.address(asked.protocol),
         anchors=asked.anchors,
+        against=asked.against,
         before=before,
     )
     with _timed(before, "fetching data sets"):
         sources = [name for name in opening.sources(request, benchmark) if _can_be_had(name, recipe, key, told)]
     prior = prior_changes(recipe, search_space(recipe, sources))
     return request.model_copy(update={"sources": tuple(sources), "prior": prior, "before": before})
+
+
+def _compared_with(asked: Asked) -> str | None:
+    """The model that takes the instruct model's place; None if a number does, or nothing."""
+    if asked.against is not None:
+        return asked.against.model
+    return (asked.instruct or models.sibling(asked.model)) if asked.reference else None
 
 
 def _can_be_had(name: str, recipe: Recipe, key: ItemsKey, told: Callable[[str], None]) -> bool:

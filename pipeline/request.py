@@ -15,7 +15,7 @@ from pipeline.errors import InputError
 from pipeline.judging import JudgePlan
 from pipeline.paths import digest, read_json
 from pipeline.strategy import strategy_of
-from pipeline.types import Benchmark, Budget, ItemsKey, Program, Record, Trial
+from pipeline.types import Benchmark, Budget, ItemsKey, Program, Record, Reference, Trial
 from pipeline.types import Recipe as RecipeNoun
 
 RUN_FILE = "run.json"
@@ -54,6 +54,7 @@ class RunRequest(Record):
     keep_best: int = 3  # trials whose weights are kept
     before: dict[str, float] = {}  # seconds spent before opening, outside the budget, by what on: building the lab, say
     anchors: Literal["measured", "published"] = "measured"  # what the fraction compares with: see `pipeline.published`
+    against: Reference | None = None  # named instead of an instruct model: a model, then `instruct` too, or a number
     keeps_anchors: bool = True  # measured anchors are taken from, and put into, the cache (`pipeline.anchors`)
     keep_open: int = 16  # trials whose checkpoints are kept for a continuation
     # From the run's folder, the sealed folder of the comparison that it is an arm of: arms are scored on the same final

@@ -156,7 +156,7 @@ class Score(Record):
     stderr_within: float | None = None  # the part of stderr that drawing answers adds: more repeats lower it
     pass_at_k: dict[str, float] | None = None  # k -> chance that one of k answers is right, where repeats are 0 or 1
     decoding: Decoding | None = None  # None: not known, as of answers made elsewhere
-    source: Literal["measured", "published"] = "measured"
+    source: Literal["measured", "published", "given"] = "measured"  # given: a number that a user knows
 
     @property
     def with_error(self) -> tuple[float, float]:
@@ -269,6 +269,20 @@ class PublishedAnchors(Strict):
     note: str = ""
     n: int | None = Field(default=None, ge=1)  # items behind each score, where that is known
     models: dict[str, PublishedScores] = Field(min_length=1)
+
+
+class Reference(Strict):
+    """What a gain is measured against instead of an instruct-tuned sibling: a model, or a number with its note."""
+
+    model: str | None = None
+    value: float | None = None
+    note: str = ""  # where the number is from
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.model is None) == (self.value is None):
+            raise ValueError("a reference is a model or a number: give one of them")
+        return self
 
 
 class Program(Strict):

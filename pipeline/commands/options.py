@@ -27,6 +27,13 @@ Agent = Annotated[str, typer.Option(metavar="A", help="Who proposes: see `posttr
 Benchmarks = Annotated[list[str], typer.Option("--benchmark", metavar="B", help="Commas, repeats and `all`.")]
 Model = Annotated[str, typer.Option(metavar="M", help="Base: a Hub id, a folder, a lab model.")]
 Instruct = Annotated[str | None, typer.Option(metavar="M", help="Its instruct-tuned sibling, the human reference.")]
+Against = Annotated[
+    str | None,
+    typer.Option("--reference", metavar="M|X", help="Instead of --instruct: any model, or a known score such as 0.93."),
+]
+AgainstNote = Annotated[
+    str | None, typer.Option("--reference-note", metavar="TEXT", help="Where that score is from, for the report.")
+]
 Family = Annotated[str, typer.Option(metavar="F", help="How turns are written: `auto` reads the model's own files.")]
 Thinking = Annotated[bool, typer.Option("--thinking", help="Let all of them think first, where their family can.")]
 AdapterBase = Annotated[str | None, typer.Option("--base", metavar="M", help="For an adapter whose base is elsewhere.")]
