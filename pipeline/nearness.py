@@ -1,10 +1,10 @@
 """Texts that are nearly the same: which of some texts repeat one of others, but for case, marks, a word or a typo.
 
 Two texts are near if their numbers are the same, and either four fifths of their distinct words are shared, or three
-fifths of the words and four fifths of the runs of three characters (a typo changes a word, but few such runs). Numbers
-decide because they make another question of the same sentence. The measure is Jaccard's, |a & b| / |a | b|; pairs that
-cannot reach it are skipped by looking only at each text's rarest words (Chaudhuri et al. 2006, Bayardo et al. 2007),
-so that tens of thousands of rows are compared in seconds, exactly.
+fifths of the words and three quarters of the runs of three characters (a typo changes a word, but few such runs).
+Numbers decide because they make another question of the same sentence. The measure is Jaccard's, |a & b| / |a | b|;
+pairs that cannot reach it are skipped by looking only at each text's rarest words (Chaudhuri et al. 2006, Bayardo et
+al. 2007), so that tens of thousands of rows are compared exactly, within a minute.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from math import ceil
 from pipeline.overlap import fold, words
 
 SHARED_WORDS = 0.8
-FEWER_WORDS, SHARED_RUNS = 0.6, 0.8
+FEWER_WORDS, SHARED_RUNS = 0.6, 0.75
 RUN = 3  # characters
 
 

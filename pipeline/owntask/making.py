@@ -55,9 +55,9 @@ def create(
     test = read_examples(wanted.test, wanted.input, wanted.target) if wanted.test else None
     metric = _metric(wanted, train, test)
     template = _template(wanted, train, test, metric.name)
-    asked = holes(template)
+    asked = [name for name in holes(template) if name in train[0].columns]
     told(f"comparing {len(train) + len(test or [])} rows with each other")
-    prompt, reply = partial(_prompt, template), partial(_reply, metric.name)
+    prompt, reply = (lambda row: fill(template, row.columns)), partial(_reply, metric.name)
     final = asking(test, asked) if test is not None else None
     divided = dividing.divide(asking(train, asked), final, prompt, prompts.fixed_text(template))
     _check_divided(wanted, divided, metric.name)
@@ -135,20 +135,15 @@ def _metric(wanted: Wanted, train: Sequence[Example], test: Sequence[Example] | 
 
 
 def _template(wanted: Wanted, train: Sequence[Example], test: Sequence[Example] | None, metric: str) -> str:
-    columns = list(dict.fromkeys(name for row in train for name in row.columns))
+    columns = list(train[0].columns)
     if wanted.prompt is None:
         labels = sorted({row.target for row in train if row.target}) if metric == "choice" else []
         return prompts.default(metric, wanted.input, wanted.target, labels)
     template = prompts.settled(wanted.prompt, wanted.input, wanted.target, columns)
-    there = {name for row in test or () for name in row.columns}
     for name in holes(template) if test is not None else ():
-        if name in columns and name not in there:
+        if name in columns and name not in test[0].columns:
             raise InputError(f"{wanted.test}: there is no column '{name}', which --prompt names")
     return template
-
-
-def _prompt(template: str, row: Example) -> str:
-    return fill(template, {**dict.fromkeys(holes(template), ""), **row.columns})
 
 
 def _reply(metric: str, row: Example) -> str:

@@ -19,7 +19,7 @@ MANY_COLUMNS = 12  # more are not listed in an error
 
 @dataclass(frozen=True)
 class Example:
-    """One row. `number` counts the file's rows from 1, the header apart; `columns` are all values as text.
+    """One row. `number` counts the file's rows from 1, the header apart; `columns` has every column's value as text.
 
     `input` is all that the row puts into the prompt: its input column, and others where the prompt has them.
     """
@@ -42,10 +42,11 @@ def read_examples(path: Path, input_column: str, target_column: str) -> list[Exa
         raise InputError(f"--input and --target: both are '{input_column}': name two columns")
     for option, column in (("--input", input_column), ("--target", target_column)):
         _check_column(path, rows, option, column)
+    names = dict.fromkeys(name for row in rows for name in row)  # JSON Lines may leave some out
     examples = []
     for number, row in enumerate(rows, start=1):
-        texts = {str(name): text_of(value, f"{path}, row {number}, column {name}") for name, value in row.items()}
-        examples.append(Example(number, texts.get(input_column, ""), texts.get(target_column, "").strip(), texts))
+        texts = {str(name): text_of(row.get(name), f"{path}, row {number}, column {name}") for name in names}
+        examples.append(Example(number, texts[input_column], texts[target_column].strip(), texts))
     return examples
 
 
