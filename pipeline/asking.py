@@ -22,6 +22,7 @@ from pipeline import (
     protocols,
     published,
     sandbox,
+    sideeffects,
 )
 from pipeline import reference as references
 from pipeline.dressing import AUTO, named, with_family
@@ -57,6 +58,7 @@ class Asked(Record):
     program: Program | None = None  # scores instead of the benchmark's scorer
     data: tuple[str, ...] | None = None  # what may be mixed, and what the recipe then starts from; None: the recipe's
     against: Reference | None = None  # what stands for the instruct model where there is none
+    off_target: tuple[str, ...] = ()  # other benchmarks that the result is measured on, outside the budget
     reference: bool = True  # False: no instruct model is looked for, and there is no fraction
     deadline: float | None = None  # Unix time, see `RunRequest`
 
@@ -73,6 +75,7 @@ def check(asked: Asked) -> Recipe:
     if benchmark.runs_code:
         sandbox.how()  # before a lab is built, and before the first cell of a matrix runs
     references.check(asked.against, benchmark)
+    sideeffects.check(asked.off_target, asked.benchmark)
     if asked.against and (asked.instruct or asked.anchors == "published"):
         other = "--instruct" if asked.instruct else "--anchors published"
         raise InputError(f"--reference with {other}: both say what the gain is measured against: omit one")
@@ -150,6 +153,7 @@ def to_request(
     ):  # data that is not there is better told before minutes go into models
         benchmarks.items(benchmark, "search", key)
         benchmarks.items(benchmark, "final", key)
+    sideeffects.check(asked.off_target, asked.benchmark, key)
     before: dict[str, float] = {}
     with _timed(before, "measuring the machine"):
         machine.cached()
@@ -181,6 +185,7 @@ def to_request(
         protocol=protocols.address(asked.protocol),
         anchors=asked.anchors,
         against=asked.against,
+        off_target=asked.off_target,
         before=before,
     )
     with _timed(before, "fetching data sets"):

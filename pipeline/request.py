@@ -55,6 +55,7 @@ class RunRequest(Record):
     before: dict[str, float] = {}  # seconds spent before opening, outside the budget, by what on: building the lab, say
     anchors: Literal["measured", "published"] = "measured"  # what the fraction compares with: see `pipeline.published`
     against: Reference | None = None  # named instead of an instruct model: a model, then `instruct` too, or a number
+    off_target: tuple[str, ...] = ()  # other benchmarks that base and result are measured on at the end
     keeps_anchors: bool = True  # measured anchors are taken from, and put into, the cache (`pipeline.anchors`)
     keep_open: int = 16  # trials whose checkpoints are kept for a continuation
     # From the run's folder, the sealed folder of the comparison that it is an arm of: arms are scored on the same final

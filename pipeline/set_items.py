@@ -164,18 +164,24 @@ def _with_answers(who: str, rows: list[dict[str, Any]], wanted: ItemSet, key: Ke
 
 def utils(folder: str) -> ModuleType:
     """The `utils.py` beside a benchmark's task, as lm-eval finds it: by its place. Read anew where it was changed."""
+    module, path = module_of(folder), Path(folder) / "utils.py"
+    if not callable(getattr(module, "item", None)):
+        raise InputError(f"{path}: has no function item(row, number, seed)")
+    return module
+
+
+def module_of(folder: str) -> ModuleType:
+    """The same of any benchmark, whether or not it makes items of rows."""
     path = Path(folder) / "utils.py"
-    return _utils(folder, path.stat().st_mtime_ns if path.is_file() else 0)
+    return _module(folder, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 @lru_cache(maxsize=32)
-def _utils(folder: str, _: int) -> ModuleType:
+def _module(folder: str, _: int) -> ModuleType:
     path = Path(folder) / "utils.py"
     spec = importlib.util.spec_from_file_location(f"posttrain_evals_{path.parent.name}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise InputError(f"{path}: missing: a benchmark from data sets needs it to make items of rows")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if not callable(getattr(module, "item", None)):
-        raise InputError(f"{path}: has no function item(row, number, seed)")
     return module

@@ -12,6 +12,7 @@ LAYERS = [
         "search",
         "session",
         "finish",
+        "sideeffects",
         "evaluations",
         "flight",
         "admission",
@@ -23,7 +24,7 @@ LAYERS = [
         "owner",
     ),
     ("report", "reporting", "executors", "export", "fakes"),
-    ("trial", "submission", "evaluate", "anchors", "stages"),
+    ("trial", "submission", "evaluate", "offtarget", "anchors", "stages"),
     PLUGINS,
 ]  # whatever is not named here is at the bottom
 LAYER = {name: len(LAYERS) - number for number, names in enumerate(LAYERS) for name in names}

@@ -34,6 +34,10 @@ Against = Annotated[
 AgainstNote = Annotated[
     str | None, typer.Option("--reference-note", metavar="TEXT", help="Where that score is from, for the report.")
 ]
+OffTarget = Annotated[
+    list[str] | None,
+    typer.Option("--off-target", metavar="B,..", help="Other benchmarks to measure the result on at the end."),
+]
 Family = Annotated[str, typer.Option(metavar="F", help="How turns are written: `auto` reads the model's own files.")]
 Thinking = Annotated[bool, typer.Option("--thinking", help="Let all of them think first, where their family can.")]
 AdapterBase = Annotated[str | None, typer.Option("--base", metavar="M", help="For an adapter whose base is elsewhere.")]

@@ -111,6 +111,7 @@ def search(
     limit: own.Limit = None,
     scorer_time: own.ScorerTime = None,
     data: own.Data = None,
+    off_target: options.OffTarget = None,
     out: options.Out = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with this run instead.")] = None,
     as_json: options.Json = False,
@@ -140,7 +141,7 @@ def search(
     if resume is not None:
         given.pop("agent_options", None)
         more = {"model": model, "benchmark": benchmark, "out": out, "control": control, "seeds": seeds,
-                "reference": reference, "reference_note": reference_note}  # fmt: skip
+                "reference": reference, "reference_note": reference_note, "off_target": off_target}  # fmt: skip
         running.resume(resume, budget, {**more, **told, **given, **of_agent}, as_json)
         return
     for option, value in (("--model", model), ("--benchmark", benchmark or scorer), ("--budget", budget)):
@@ -148,6 +149,7 @@ def search(
             raise InputError(f"{option} is missing; see `posttrain search --help`, or go on with --resume DIR")
     assert model is not None and budget is not None
     given |= against(reference, reference_note, instruct)
+    given |= {"off_target": tuple(options.benchmarks(off_target, model))} if off_target else {}
     given |= own.mixed(data, benchmark)
     if scorer is not None:
         if given.pop("judge", None):
@@ -200,6 +202,7 @@ def open_run(
     limit: own.Limit = None,
     scorer_time: own.ScorerTime = None,
     data: own.Data = None,
+    off_target: options.OffTarget = None,
     as_json: options.Json = False,
 ) -> None:
     """Open a run without an agent, for `step` and `finish`. Its clock runs from here to its finish.
@@ -221,6 +224,7 @@ def open_run(
         scored = {"benchmark": own.single(given or [], model, protocol)}
     asked = running.asked(
         model, budget=budget, **scored, **own.mixed(data, given), trials=trials, agent=None, instruct=instruct,
+        off_target=tuple(options.benchmarks(off_target, model)) if off_target else (),
         **against(reference, reference_note, instruct), family=family, recipe=recipe, executor=executor,
         protocol=protocol, judge=options.judge(judge, judge_budget), seed=seed, lab_seed=lab_seed, anchors=anchors,
     )  # fmt: skip

@@ -140,8 +140,9 @@ def _template(wanted: Wanted, train: Sequence[Example], test: Sequence[Example] 
         labels = sorted({row.target for row in train if row.target}) if metric == "choice" else []
         return prompts.default(metric, wanted.input, wanted.target, labels)
     template = prompts.settled(wanted.prompt, wanted.input, wanted.target, columns)
-    for name in holes(template) if test is not None else ():
-        if name in columns and name not in test[0].columns:
+    there = test[0].columns if test is not None else columns
+    for name in holes(template):
+        if name in columns and name not in there:
             raise InputError(f"{wanted.test}: there is no column '{name}', which --prompt names")
     return template
 

@@ -61,6 +61,8 @@ def asking(examples: Sequence[Example], columns: Sequence[str]) -> list[Example]
 def _check_column(path: Path, rows: Sequence[Row], option: str, column: str) -> None:
     columns = list(dict.fromkeys(str(name) for row in rows for name in row))
     if column in columns:
+        if option == "--input" and set("{}") & set(column):
+            raise InputError(f"{path}: --input {column}: braces mark columns in prompts: rename the column")
         return
     shown = ", ".join(columns[:MANY_COLUMNS]) + (" ..." if len(columns) > MANY_COLUMNS else "")
     separator = next((mark for mark in ";\t|" if len(columns) == 1 and mark in columns[0]), "")
@@ -79,6 +81,8 @@ def text_of(value: Any, where: str = "") -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise InputError(f"{where}: half of a surrogate pair, which is no text: correct it")
         return value.replace("\r\n", "\n")
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline import reference
@@ -24,6 +25,6 @@ def headline(report: dict[str, Any]) -> tuple[str, str]:
     return number(report["fraction"] and report["fraction"]["value"], 2), regained(report)
 
 
-def regained(report: dict[str, Any]) -> str:
+def regained(report: Mapping[str, Any]) -> str:
     """What a fraction is of."""
-    return "of the gain to the reference regained" if report["reference"] else "of the human gain regained"
+    return "of the gain to the reference regained" if report.get("reference") else "of the human gain regained"

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.noise import unseen
 from pipeline.recipe import dump_recipe
-from pipeline.reporting import proposer, resolution
+from pipeline.reporting import offtarget, proposer, resolution
 from pipeline.reporting.blocks import (
     Block,
     Code,
@@ -46,6 +46,7 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
         _fractions(report),
         _controls(report),
         _scores(story, report),
+        offtarget.table(report),
         _anchors(report),
         _curve(story),
         _progress(story),

@@ -14,6 +14,7 @@ from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
 from pipeline.noise import noise_floor
 from pipeline.reference import column
+from pipeline.reporting.offtarget import off_target
 from pipeline.reporting.proposer import proposer
 from pipeline.reporting.resolution import resolution
 from pipeline.reporting.story import AS_CONFIGURED, Final, Story, reference_of
@@ -58,6 +59,7 @@ def summarise(story: Story) -> dict[str, Any]:
     labels = story.best.outcome.labels if story.best and story.best.outcome else ()
     more: dict[str, Any] = {"best_labels": list(labels)} if labels else {}
     more |= resolution(story, report)
+    more |= {"off_target": rows} if (rows := off_target(story)) else {}
     more |= {"raw_fraction": _plain(result.raw)} if flagged else {}
     more |= {"terms": run["terms"]} if run.get("terms") else {}
     more |= {"anchors": whence} if (whence := anchors_of(story)) else {}

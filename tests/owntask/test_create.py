@@ -119,10 +119,13 @@ def test_what_is_printed_is_what_a_colleague_would_look_at(create):
     code, out, _ = create(found)
     text = " ".join(out.split())
     assert code == 0 and "metric choice (3 labels in 399 rows)" in text
-    for told in ("train", "search", "final", "70% train, 10% search, 20% final", "1 empty (first: row 31)",
-                 "2 conflicting (first: row 11; row 21)", "3 labels, training rows of each", "scores 3", "tokens (estim",
-                 "95% interval of a score is at most +-", "example 3", "| Answer with one of: animal, plant, stone.",
-                 "posttrain search --model MODEL --benchmark ./made"):  # fmt: skip
+    told_of = (
+        "search", "final", "70% train, 10% search, 20% final", "1 empty (first: row 31)",
+        "2 conflicting (first: row 11; row 21)", "3 labels, training rows of each", "scores 3", "tokens (estimated",
+        "95% interval of a score is at most +-", "example 3", "| Answer with one of: animal, plant, stone.",
+        "posttrain search --model MODEL --benchmark ./made",
+    )  # fmt: skip
+    for told in told_of:
         assert told in text, told
 
 
@@ -165,7 +168,7 @@ def test_the_metric_is_guessed_from_the_targets_and_said(create, targets, metric
     code, out, _ = create(found, "--json", file="rows.jsonl")
     document = json.loads(out)
     assert code == 0 and document["metric"] == metric and document["metric_why"]
-    scored = [item for item in items("made", "final")]
+    scored = items("made", "final")
     from pipeline.set_items import utils
 
     task = utils("made")

@@ -1,4 +1,4 @@
-"""A task's folder wherever a benchmark goes: every agent, guards, lists, resuming; and what gains are measured against."""
+"""A task's folder wherever a benchmark goes: agents, guards, lists, resuming; and what gains are measured against."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def test_a_run_by_steps_mixes_its_source_with_others_of_the_catalogue(command, p
     assert code == 0 and [card["name"] for card in json.loads(out)["data"]] == ["colours", "maths_1"], err
     changes = {"stages.0.data": [{"name": "colours", "weight": 1.0}]}
     code, out, _ = command("step", "run", "--changes", json.dumps(changes), "--json")
-    assert code == 0 and json.loads(out)["state"] == "scored"
+    assert code == 0 and json.loads(out)["trial"]["state"] == "scored"
     changes = {"stages.0.data": [{"name": "elsewhere", "weight": 1.0}]}
     code, out, _ = command("step", "run", "--changes", json.dumps(changes), "--json")
-    assert json.loads(out)["state"] == "rejected"
+    assert json.loads(out)["trial"]["state"] == "rejected"
 
 
 def test_lists_show_the_tasks_of_this_folder(command, place):
@@ -200,3 +200,46 @@ def test_a_resumed_run_keeps_its_reference(command, place):
     searched(command, "--reference", "0.93")
     code, _, err = command("search", "--resume", "run", "--reference", "0.5")
     assert code == 2 and "--reference with --resume: the run keeps what it was started with" in err
+
+
+# ---------------------------------------------------------------- off target
+
+
+def test_the_result_is_measured_on_other_tasks_outside_the_budget_and_told_in_every_form(command, place):
+    found = searched(command, "--off-target", "tiny_gsm8k,tiny_bfcl")
+    assert [row["benchmark"] for row in found["off_target"]] == ["tiny_gsm8k", "tiny_bfcl"]
+    [row, _] = found["off_target"]
+    bits, right = row["bits_per_byte"], row["accuracy"]
+    assert row["n"] == 100 and bits["base"] == pytest.approx(40 * 0.95 / 10) and bits["best"] < bits["base"]
+    assert bits["change"]["low"] <= bits["change"]["value"] < 0 < right["points"]["value"]
+    assert "off-target scoring" in found["spend"]["outside_budget"] and found["spend"]["seconds"] <= 60
+    for form in ("text", "md", "html"):
+        assert "Off-target effect" in report.render(place / "run", form)
+
+
+def test_a_result_that_is_the_base_has_no_off_target_effect(command, place):
+    from pipeline.fakes import fake_model
+
+    fake_model(place / "base", 0.95)
+    assert "off_target" not in searched(command, "--off-target", "tiny_bfcl")
+
+
+def test_finishing_again_measures_nothing_twice(command, place):
+    searched(command, "--off-target", "tiny_bfcl")
+    before = {path: path.stat().st_mtime_ns for path in (place / "run" / "off_target").rglob("outcome.json")}
+    code, out, _ = command("search", "--resume", "run", "--budget", "+1m", "--json")
+    assert code == 0 and len(before) == 2 and json.loads(out)["off_target"]
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("./colours", "is what is searched on, or named twice"),
+        ("nothing", "unknown benchmark 'nothing'"),
+        ("tiny_arena", "it has no gold answers (scored by a judge): omit it"),
+    ],
+)
+def test_what_cannot_be_measured_off_target_is_one_line(command, place, named, said):
+    code, out, err = command(*SEARCH, "--off-target", named)
+    assert code == 2 and out == "" and said in err.strip().rpartition("\n")[2] and not (place / "run").exists()
