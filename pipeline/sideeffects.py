@@ -27,7 +27,7 @@ def check(names: Sequence[str], target: str, key: ItemsKey | None = None) -> Non
     for name in names:
         benchmark = benchmarks.load_benchmark(name)
         offtarget.check(benchmark)
-        if benchmark.name == benchmarks.load_benchmark(target).name or benchmark.name in seen:
+        if benchmark.name in (short(target), *seen):
             raise InputError(f"--off-target {benchmark.name}: is what is searched on, or named twice: omit it")
         seen.add(benchmark.name)
         if key is not None:

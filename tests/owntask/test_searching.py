@@ -48,8 +48,8 @@ def test_a_run_by_steps_mixes_its_source_with_others_of_the_catalogue(command, p
     code, out, _ = command("step", "run", "--changes", json.dumps(changes), "--json")
     assert code == 0 and json.loads(out)["trial"]["state"] == "scored"
     changes = {"stages.0.data": [{"name": "elsewhere", "weight": 1.0}]}
-    code, out, _ = command("step", "run", "--changes", json.dumps(changes), "--json")
-    assert json.loads(out)["trial"]["state"] == "rejected"
+    code, _, err = command("step", "run", "--changes", json.dumps(changes), "--json")
+    assert code == 2 and "unknown data source 'elsewhere': known are colours, maths_1" in err
 
 
 def test_lists_show_the_tasks_of_this_folder(command, place):
@@ -186,7 +186,7 @@ def test_arms_and_a_matrix_keep_their_reference(command, place):
         (["--reference", "instruct", "--reference-note", "x"], "is a model and is measured: omit the note"),
         (["--reference", "0.9", "--instruct", "instruct"], "both name what the gain is measured against"),
         (["--reference", "./nowhere"], "unknown model './nowhere'"),
-        (["--reference", "0.9", "--anchors", "published"], "nothing is published"),
+        (["--reference", "0.9", "--anchors", "published"], "both say what the gain is measured against"),
         (["--reference", "0.9", "--benchmark", "tiny_gsm8k"], "one score cannot stand for 2 benchmarks"),
     ],
 )  # fmt: skip
@@ -237,7 +237,7 @@ def test_finishing_again_measures_nothing_twice(command, place):
     [
         ("./colours", "is what is searched on, or named twice"),
         ("nothing", "unknown benchmark 'nothing'"),
-        ("tiny_arena", "it has no gold answers (scored by a judge): omit it"),
+        ("arenahardwriting", "it has no gold answers (scored by a judge): omit it"),
     ],
 )
 def test_what_cannot_be_measured_off_target_is_one_line(command, place, named, said):
