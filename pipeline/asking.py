@@ -22,14 +22,16 @@ from pipeline import (
     protocols,
     published,
     sandbox,
+    sideeffects,
 )
+from pipeline import reference as references
 from pipeline.dressing import AUTO, named, with_family
 from pipeline.errors import DataError, InputError
 from pipeline.hub import ROOT
 from pipeline.prior import prior_changes
 from pipeline.recipe import load_recipe, search_space
 from pipeline.request import RunRequest
-from pipeline.types import Benchmark, Budget, DataRef, ItemsKey, Judge, Program, Recipe, Record
+from pipeline.types import Benchmark, Budget, DataRef, ItemsKey, Judge, Program, Recipe, Record, Reference
 
 WORTH_TELLING_SECONDS = 0.1
 Resolve = Callable[[str, int], Path]  # (model name, lab seed) -> its folder
@@ -55,6 +57,8 @@ class Asked(Record):
     anchors: Literal["measured", "published"] = "measured"
     program: Program | None = None  # scores instead of the benchmark's scorer
     data: tuple[str, ...] | None = None  # what may be mixed, and what the recipe then starts from; None: the recipe's
+    against: Reference | None = None  # what stands for the instruct model where there is none
+    off_target: tuple[str, ...] = ()  # other benchmarks that the result is measured on, outside the budget
     reference: bool = True  # False: no instruct model is looked for, and there is no fraction
     deadline: float | None = None  # Unix time, see `RunRequest`
 
@@ -70,7 +74,12 @@ def check(asked: Asked) -> Recipe:
     judging.judged([benchmark], asked.judge)
     if benchmark.runs_code:
         sandbox.how()  # before a lab is built, and before the first cell of a matrix runs
-    for model in (asked.model, asked.instruct):
+    references.check(asked.against, benchmark)
+    sideeffects.check(asked.off_target, asked.benchmark)
+    if asked.against and (asked.instruct or asked.anchors == "published"):
+        other = "--instruct" if asked.instruct else "--anchors published"
+        raise InputError(f"--reference with {other}: both say what the gain is measured against: omit one")
+    for model in (asked.model, asked.instruct, asked.against.model if asked.against else None):
         if model is not None:
             models.check(model)
     if asked.anchors == "published":
@@ -87,7 +96,7 @@ def check(asked: Asked) -> Recipe:
         recipe = recipe.model_copy(update={"stages": stages})
     for stage in recipe.stages:
         for reference in stage.data:
-            catalogue.find(reference.name)
+            catalogue.find(reference.name, benchmark.folder)
     return recipe.model_copy(update={"model": asked.model})
 
 
@@ -96,14 +105,14 @@ def _own_recipe(benchmark: Benchmark, data: tuple[str, ...] | None) -> Recipe:
 
     Raises InputError if no source is at hand and none was named.
     """
-    recipe = load_recipe(benchmark.recipe)
+    recipe = load_recipe(benchmarks.recipe_address(benchmark))
     if data is not None:
         return recipe
     stages = []
     for stage in recipe.stages:
-        kept = tuple(reference for reference in stage.data if catalogue.at_hand(reference.name))
+        kept = tuple(reference for reference in stage.data if catalogue.at_hand(reference.name, benchmark.folder))
         if not kept:
-            missing = ", ".join(str(catalogue.copy_of(reference.name)) for reference in stage.data)
+            missing = ", ".join(str(catalogue.copy_of(reference.name, benchmark.folder)) for reference in stage.data)
             raise InputError(
                 f"benchmark {benchmark.name}: none of its recipe's data is at hand: put a copy at {missing}, unset "
                 f"{ROOT} to fetch it, name other data with --data, or give a recipe of your own with --recipe"
@@ -134,14 +143,17 @@ def to_request(
     and that cannot be had is left out of what is searched; `told` hears why.
     """
     recipe = check(asked)
-    instruct = (asked.instruct or models.sibling(asked.model)) if asked.reference else None
+    instruct = _compared_with(asked)
     is_needed = instruct is not None and asked.anchors == "measured"  # a published score needs no weights
     benchmark = programs.benchmark(asked.benchmark, asked.protocol, asked.program)
-    key = ItemsKey(lab_seed=asked.lab_seed)
+    key = ItemsKey(lab_seed=asked.lab_seed, folder=benchmarks.own_folder(asked.benchmark))
     judge = judging.plan(asked.judge, benchmark, key) if asked.judge else None
-    if "sets" in benchmark.items:  # data that is not there is better told before minutes go into models
+    if (
+        benchmark.items and "world" not in benchmark.items
+    ):  # data that is not there is better told before minutes go into models
         benchmarks.items(benchmark, "search", key)
         benchmarks.items(benchmark, "final", key)
+    sideeffects.check(asked.off_target, asked.benchmark, key)
     before: dict[str, float] = {}
     with _timed(before, "measuring the machine"):
         machine.cached()
@@ -172,6 +184,8 @@ def to_request(
         slots=asked.slots,
         protocol=protocols.address(asked.protocol),
         anchors=asked.anchors,
+        against=asked.against,
+        off_target=asked.off_target,
         before=before,
     )
     with _timed(before, "fetching data sets"):
@@ -180,9 +194,16 @@ def to_request(
     return request.model_copy(update={"sources": tuple(sources), "prior": prior, "before": before})
 
 
+def _compared_with(asked: Asked) -> str | None:
+    """The model that takes the instruct model's place; None if a number does, or nothing."""
+    if asked.against is not None:
+        return asked.against.model
+    return (asked.instruct or models.sibling(asked.model)) if asked.reference else None
+
+
 def _can_be_had(name: str, recipe: Recipe, key: ItemsKey, told: Callable[[str], None]) -> bool:
     """Fetches a source from the Hub, where it lies there. Raises DataError if the recipe needs it and it cannot be."""
-    if not catalogue.is_remote(name):
+    if not catalogue.is_remote(name, key.folder):
         return True
     try:
         catalogue.rows(name, key)

@@ -1,4 +1,7 @@
-"""The benchmarks: each folder of evals/ with a benchmark.yaml is one; its items come from a lab world or data sets."""
+"""The benchmarks: each folder of evals/ with a benchmark.yaml is one, and any folder of the user's that has one.
+
+Items come from a lab world, from data sets, or from files in the benchmark's own folder.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from pipeline import plugins, worlds
+from pipeline import file_items, plugins, worlds
 from pipeline.errors import InputError, unknown
+from pipeline.file_items import FileItems
 from pipeline.paths import share
 from pipeline.set_items import SetItems, split_items, whole_test
 from pipeline.types import Benchmark, ItemsKey, Program, Strict
@@ -38,6 +42,9 @@ class WorldItems(Strict):
         if self.final > self.pool:
             raise ValueError(f"final asks for {self.final} items of a pool of {self.pool}: lower it")
         return self
+
+
+ItemsSource = WorldItems | SetItems | FileItems
 
 
 def names() -> list[str]:
@@ -75,6 +82,25 @@ def load_benchmark(name_or_folder: str | Path) -> Benchmark:
     return _part_of(benchmark, found, part) if part else benchmark
 
 
+def own_folder(name: str) -> str:
+    """The folder that a benchmark's name is, as a whole path; "" for the name of one that ships."""
+    is_own = bool(name) and name not in names() and Path(name).is_dir()
+    return str(Path(name).absolute()) if is_own else ""
+
+
+def recipe_address(benchmark: Benchmark) -> str:
+    """What `load_recipe` finds a benchmark's default recipe by: a name, or the whole path of a file in its folder."""
+    is_file = benchmark.recipe.endswith((".yaml", ".yml")) and bool(benchmark.folder)
+    return str(Path(benchmark.folder).absolute() / benchmark.recipe) if is_file else benchmark.recipe
+
+
+def items_stamp(benchmark: Benchmark) -> list[Any]:
+    """What decides a benchmark's items, beside the key, as plain data."""
+    source = _items_of(benchmark)
+    files = file_items.stamp(benchmark.folder, source) if isinstance(source, FileItems) else {}
+    return [benchmark.items, files] if files else [benchmark.items]
+
+
 def _program(benchmark: Benchmark) -> Program | None:
     """The program that scores a benchmark, if one does. Raises InputError: a command without it, or it without one."""
     if (benchmark.scorer == "program") != bool(benchmark.command):
@@ -88,7 +114,7 @@ def _program(benchmark: Benchmark) -> Program | None:
     )  # fmt: skip
 
 
-def _part_of(benchmark: Benchmark, found: WorldItems | SetItems | None, part: str) -> Benchmark:
+def _part_of(benchmark: Benchmark, found: ItemsSource | None, part: str) -> Benchmark:
     """The benchmark with the items of one part only."""
     if not isinstance(found, SetItems) or not found.parts:
         raise InputError(f"benchmark '{benchmark.name}' has no parts: ask for it without ':{part}'")
@@ -102,11 +128,11 @@ def _part_of(benchmark: Benchmark, found: WorldItems | SetItems | None, part: st
     return benchmark.model_copy(update={"name": f"{benchmark.name}:{part}", "items": items, "anchors": None})
 
 
-def _items_of(benchmark: Benchmark) -> WorldItems | SetItems | None:
+def _items_of(benchmark: Benchmark) -> ItemsSource | None:
     """What says where the items come from; None of a program's benchmark that names none."""
     if not benchmark.items and benchmark.scorer == "program":
         return None
-    model: type[WorldItems] | type[SetItems] = SetItems if "sets" in benchmark.items else WorldItems
+    model = _kind_of(benchmark.items)
     try:
         found = model.model_validate(benchmark.items)
     except ValidationError as error:
@@ -118,6 +144,12 @@ def _items_of(benchmark: Benchmark) -> WorldItems | SetItems | None:
             f"{Path(benchmark.folder) / FILE}: items.world: {unknown('world', found.world, worlds.names())}"
         )
     return found
+
+
+def _kind_of(described: dict[str, Any]) -> type[WorldItems] | type[SetItems] | type[FileItems]:
+    if "sets" in described:
+        return SetItems
+    return FileItems if "world" not in described and isinstance(described.get("final"), dict) else WorldItems
 
 
 def items(benchmark: Benchmark, split: Split, key: ItemsKey, limit: int | None = None) -> list[Item]:
@@ -134,12 +166,21 @@ def items(benchmark: Benchmark, split: Split, key: ItemsKey, limit: int | None =
     if source is None:
         return []
     n = benchmark.few_shot if split == "fewshot" else None
-    if isinstance(source, SetItems):
+    if isinstance(source, SetItems | FileItems):
         n = n + 1 if n is not None and source.whole else n
-        return split_items(benchmark.name, benchmark.folder, source, split, key.lab_seed, n)[:limit]
+        return _from_rows(benchmark, source, split, key, n)[:limit]
     salt = key.salt if split == "final" else ""
     n = int(getattr(source, split)) if n is None else n
     return list(_world_items(source.world, split, n, key.lab_seed, salt))[:limit]
+
+
+def _from_rows(
+    benchmark: Benchmark, source: SetItems | FileItems, split: str, key: ItemsKey, n: int | None = None
+) -> list[Item]:
+    who, folder = benchmark.name, benchmark.folder
+    if isinstance(source, SetItems):
+        return split_items(who, folder, source, split, key.lab_seed, n)
+    return file_items.split_items(who, folder, source, split, key.lab_seed, n)
 
 
 @lru_cache(maxsize=32)
@@ -150,10 +191,10 @@ def _world_items(world: str, split: str, n: int, lab_seed: int, salt: str) -> tu
 def on_whole_test(benchmark: Benchmark) -> Benchmark:
     """The benchmark with its whole test set as search and as final items. Raises InputError if it has no test set."""
     source = _items_of(benchmark)
-    if not isinstance(source, SetItems):
+    if not isinstance(source, SetItems | FileItems):
         raise InputError(f"benchmark '{benchmark.name}': its items are generated: there is no whole test set of them")
-    whole = whole_test(source).model_dump(mode="json", exclude_none=True)
-    return benchmark.model_copy(update={"items": whole})
+    whole = whole_test(source) if isinstance(source, SetItems) else file_items.whole_test(source)
+    return benchmark.model_copy(update={"items": whole.model_dump(mode="json", exclude_none=True)})
 
 
 def places_in_whole(benchmark: Benchmark, split: Split, key: ItemsKey) -> dict[str, int]:
@@ -172,6 +213,8 @@ def final_pool(benchmark: Benchmark, key: ItemsKey) -> list[Item]:
         return []
     if isinstance(source, SetItems):
         return split_items(benchmark.name, benchmark.folder, source, "final", key.lab_seed)
+    if isinstance(source, FileItems):
+        return file_items.pool(benchmark.name, benchmark.folder, source, key.lab_seed)
     return list(_world_pool(source.world, key.lab_seed))
 
 

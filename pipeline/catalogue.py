@@ -1,5 +1,7 @@
 """The data source catalogue: each YAML file in recipes/data/ is an entry, one source or a numbered series of them.
 
+A benchmark in a folder of the user's own may bring sources in its `data/`: `beside` names that folder.
+
 A source is what a recipe may mix. It has a card, as on the Hub: what it is about, size, lengths, three sample rows.
 Whether its rows are right is for the reader, or a trial, to find out.
 """
@@ -15,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from pipeline import generators, rowfiles, worlds
+from pipeline import generators, rowfiles, set_items, worlds
 from pipeline.errors import DataError, InputError, unknown
 from pipeline.formats import to_messages
 from pipeline.hub import HubSet, hub_rows, local_copy
@@ -73,11 +75,28 @@ class GeneratedEntry(Entry):
     options: dict[str, Any] = {}
 
 
+class TaskEntry(Entry):
+    """Rows of a file in the `data/` of a benchmark's folder, asked and answered as the `utils.py` there has it.
+
+    That has, beside `item` (see `pipeline.set_items`), `question(item)` and `reply(item)`: training cannot ask in
+    other words than scoring does.
+    """
+
+    loader: Literal["task"]
+    path: str
+
+    @property
+    def home(self) -> Path:
+        """The benchmark's folder."""
+        return self.file.parent.parent
+
+
 LOADERS: dict[str, type[Entry]] = {
     "world": WorldEntry,
     "file": FileEntry,
     "hub": HubEntry,
     "generated": GeneratedEntry,
+    "task": TaskEntry,
 }
 
 
@@ -95,9 +114,10 @@ def folder() -> Path:
     return share("recipes") / "data"
 
 
-def entries() -> list[Entry]:
+def entries(beside: str = "") -> list[Entry]:
     """All entries, sorted by name. Raises InputError naming file, line and key."""
-    found = [_read(path, path.stat().st_mtime_ns) for path in folder().glob("*.yaml")]
+    folders = [folder(), *([Path(beside).absolute() / "data"] if beside else [])]
+    found = [_read(path, path.stat().st_mtime_ns) for each in folders for path in each.glob("*.yaml")]
     return sorted(found, key=lambda entry: entry.name)
 
 
@@ -111,10 +131,10 @@ def _read(path: Path, written_ns: int) -> Entry:
     return read_model(path, model, file=path)
 
 
-def all_sources() -> dict[str, Source]:
+def all_sources(beside: str = "") -> dict[str, Source]:
     """Every source by name, in the catalogue's order. Raises InputError if two entries make the same name."""
     found: dict[str, Source] = {}
-    for entry in entries():
+    for entry in entries(beside):
         for source in _expand(entry):
             if source.name in found:
                 first = found[source.name].entry.file
@@ -129,36 +149,36 @@ def _expand(entry: Entry) -> list[Source]:
     return [Source(f"{entry.name}_{index}", entry, index) for index in range(1, entry.sources + 1)]
 
 
-def names(kind: str | None = None) -> list[str]:
+def names(kind: str | None = None, beside: str = "") -> list[str]:
     """The names of all sources, or of those whose entry is of one kind. Reads no data."""
-    return [name for name, source in all_sources().items() if kind in (None, source.entry.kind)]
+    return [name for name, source in all_sources(beside).items() if kind in (None, source.entry.kind)]
 
 
-def kinds() -> dict[str, str]:
+def kinds(beside: str = "") -> dict[str, str]:
     """Source name -> the kind of data that its entry says. Reads no data."""
-    return {name: source.entry.kind for name, source in all_sources().items()}
+    return {name: source.entry.kind for name, source in all_sources(beside).items()}
 
 
-def at_hand(name: str) -> bool:
+def at_hand(name: str, beside: str = "") -> bool:
     """Whether a source can be had here: false for a Hub source without a copy where POSTTRAIN_DATA_ROOT is used."""
-    copy = copy_of(name)
+    copy = copy_of(name, beside)
     return copy is None or copy.is_file()
 
 
-def is_remote(name: str) -> bool:
+def is_remote(name: str, beside: str = "") -> bool:
     """Whether a source's rows come from the Hub, or from a copy of what lies there."""
-    return isinstance(find(name).entry, HubEntry)
+    return isinstance(find(name, beside).entry, HubEntry)
 
 
-def copy_of(name: str) -> Path | None:
+def copy_of(name: str, beside: str = "") -> Path | None:
     """Where the local copy of a Hub source is looked for; None for other sources, or without POSTTRAIN_DATA_ROOT."""
-    entry = find(name).entry
+    entry = find(name, beside).entry
     return local_copy(entry) if isinstance(entry, HubEntry) else None
 
 
-def find(name: str) -> Source:
+def find(name: str, beside: str = "") -> Source:
     """A source by name; the error lists what exists."""
-    known = all_sources()
+    known = all_sources(beside)
     if name not in known:
         raise unknown("data source", name, list(known))
     return known[name]
@@ -166,13 +186,15 @@ def find(name: str) -> Source:
 
 def rows(name: str, key: ItemsKey) -> list[Row]:
     """The raw rows of a source; treat them as read-only. Raises InputError (no such source), DataError (unreadable)."""
-    source = find(name)
+    source = find(name, key.folder)
     if isinstance(source.entry, WorldEntry):
         found = list(_world_rows(source.entry.world, key.lab_seed, source.index))
     elif isinstance(source.entry, FileEntry):
         found = rowfiles.read_rows(source.entry.file.parent / source.entry.path)
     elif isinstance(source.entry, GeneratedEntry):
         found = generators.rows(source.entry.generator, source.entry.seed, source.entry.rows, source.entry.options)
+    elif isinstance(source.entry, TaskEntry):
+        return _task_rows(source.entry)
     else:
         assert isinstance(source.entry, HubEntry)
         found = hub_rows(source.entry.name, source.entry)
@@ -182,6 +204,24 @@ def rows(name: str, key: ItemsKey) -> list[Row]:
     )
 
 
+def _task_rows(entry: TaskEntry) -> list[Row]:
+    """Chats of the rows of a user's own task."""
+    utils, path = set_items.utils(str(entry.home)), entry.file.parent / entry.path
+    for name in ("question", "reply"):
+        if not callable(getattr(utils, name, None)):
+            raise InputError(f"{entry.home / 'utils.py'}: has no function {name}(item): it says what is trained on")
+    items = [set_items.made(utils.item, row, i, 0, str(path)) for i, row in enumerate(rowfiles.read_rows(path))]
+    return [
+        {
+            "messages": [
+                {"role": "user", "content": utils.question(item)},
+                {"role": "assistant", "content": utils.reply(item)},
+            ]
+        }
+        for item in items
+    ]
+
+
 @lru_cache(maxsize=64)
 def _world_rows(world: str, lab_seed: int, index: int) -> tuple[Row, ...]:
     return tuple(worlds.get(world).source(lab_seed, index))
@@ -189,7 +229,7 @@ def _world_rows(world: str, lab_seed: int, index: int) -> tuple[Row, ...]:
 
 def stamp(name: str, key: ItemsKey) -> list[Any] | None:
     """What decides a source's rows, apart from code, as plain data; None if that is not known without reading them."""
-    source = find(name)
+    source = find(name, key.folder)
     entry = source.entry
     if isinstance(entry, WorldEntry):
         return ["world", entry.world, source.index, key.lab_seed, entry.columns]
@@ -199,6 +239,10 @@ def stamp(name: str, key: ItemsKey) -> list[Any] | None:
     if isinstance(entry, GeneratedEntry):
         code = code_digest(("generators/*", "answers/call_prompt.py"))
         return ["generated", entry.generator, entry.seed, entry.rows, entry.options, entry.columns, code]
+    if isinstance(entry, TaskEntry):
+        parts = [entry.file.parent / entry.path, entry.home / "utils.py", *sorted(entry.file.parent.glob("*.json"))]
+        whole = all(part.is_file() for part in parts)
+        return ["task", entry.columns, *map(file_digest, parts)] if whole else None
     assert isinstance(entry, HubEntry)
     if (copy := local_copy(entry)) is not None:
         return ["file", file_digest(copy), entry.rows, entry.columns] if copy.is_file() else None
@@ -209,12 +253,16 @@ def stamp(name: str, key: ItemsKey) -> list[Any] | None:
 
 def sources(key: ItemsKey, kinds: list[str] | None = None) -> list[Card]:
     """The cards of all sources, or of those whose entry is of certain kinds. Reads their data."""
-    return [card(name, key) for name, source in all_sources().items() if kinds is None or source.entry.kind in kinds]
+    return [
+        card(name, key)
+        for name, source in all_sources(key.folder).items()
+        if kinds is None or source.entry.kind in kinds
+    ]
 
 
 def card(name: str, key: ItemsKey) -> Card:
     """A source's card: what a reader sees before using it."""
-    source, found = find(name), rows(name, key)
+    source, found = find(name, key.folder), rows(name, key)
     kind = source.entry.kind
     if isinstance(source.entry, WorldEntry):
         kind = worlds.get(source.entry.world).source_kind(key.lab_seed, source.index)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from pipeline import console, libraries
-from pipeline.commands import bench, doors, lab, models, run
+from pipeline.commands import bench, doors, lab, models, run, task
 from pipeline.commands.anchors import anchors
 from pipeline.commands.compare import compare
 from pipeline.commands.doctor import doctor
@@ -60,6 +60,7 @@ for verb, function in VERBS.items():
 app.add_typer(lab.app, name="lab")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
+app.add_typer(task.app, name="task")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

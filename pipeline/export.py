@@ -52,8 +52,9 @@ def model_card(request: RunRequest, benchmark: Benchmark, choice: Choice, trial:
     """README.md of final_model/."""
     events = [event for event in ledger.events() if event["kind"] == "scored"]
     scores = {event["which"]: Score.model_validate(event["score"]) for event in events}
+    names = NAMES | ({"instruct": f"reference, {request.against.model}"} if request.against else {})
     rows = [
-        f"| {NAMES[which]}{', published' if s.source == 'published' else ''} | {s.value:.3f}{_error(s)} |"
+        f"| {names[which]}{', published' if s.source == 'published' else ''} | {s.value:.3f}{_error(s)} |"
         for which, s in scores.items()
         if which in NAMES
     ]

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import decoding, export, flight, published, report, unpaired
+from pipeline import decoding, export, flight, published, report, sideeffects, unpaired
 from pipeline.errors import InputError, PosttrainError
 from pipeline.evaluations import Model, anchors, measure_anchors, run_jobs, score_models, take_kept
 from pipeline.keeping import stops
@@ -37,6 +37,7 @@ def finish(session: Session) -> dict[str, Any]:
     session.tell("final", f"chosen: {choice.trial or 'the base'} ({choice.why})")
     with session.clock.outside("final scoring"):
         score_final(session, choice)
+    sideeffects.measure(session, choice.trial)
     with session.clock.outside("final model and guards"):
         write_final_model(session, choice)
         for verdict in ask_guards(session):

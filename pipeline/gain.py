@@ -78,19 +78,20 @@ class ScoreCell:
 
 
 def fraction(
-    best: Items, base: Items, instruct: Items, *, flagged: bool = False, over: str = "base",
+    best: Items, base: Items, instruct: Items, *, flagged: bool = False, over: str = "base", top: str = "instruct",
     confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0,
 ) -> Fraction:  # fmt: skip
     """The share of instruct - base that best - base regains, from per-item scores in the same order.
 
     `over` names the denominator's floor in messages: pass the few-shot base's items as `base` for the second
-    fraction. Negative when best is below the base. A flagged result counts as the base: 0, with `raw` beside it.
-    Null when instruct - base is within noise. InputError when the items do not pair or are not numbers.
+    fraction; `top` names what stands in the instruct model's place. Negative when best is below the base. A flagged
+    result counts as the base: 0, with `raw` beside it. Null when instruct - base is within noise. InputError when the
+    items do not pair or are not numbers.
     """
     best_n, base_n, instruct_n = as_pairs(best=best, base=base, instruct=instruct)
     means, draws_Rx3 = resample([best_n, base_n, instruct_n], resamples, seed)
     p = paired_test(instruct_n, base_n, seed=seed)
-    result = _ratio(means, draws_Rx3, confidence, over, f"by {best_n.size} items", p)
+    result = _ratio(means, draws_Rx3, confidence, over, f"by {best_n.size} items", p, top)
     return as_flagged(result, confidence) if flagged else result
 
 
@@ -143,19 +144,20 @@ def resample(columns: Sequence[Array], resamples: int, seed: int) -> tuple[Array
 
 
 def _ratio(
-    means: Array, draws_Rx3: Array, confidence: float, over: str, ground: str, p: float | None
+    means: Array, draws_Rx3: Array, confidence: float, over: str, ground: str, p: float | None, top: str = "instruct"
 ) -> Fraction:  # fmt: skip
     """The ratio of (best, base, instruct) means and its percentiles, or why there is none."""
     gap = float(means[2] - means[1])
     if gap <= 0:
-        return _none(f"instruct ({means[2]:.3f}) is not above the {over} ({means[1]:.3f}): no human gain to regain")
+        lacking = "no human gain" if top == "instruct" else "no gain"
+        return _none(f"{top} ({means[2]:.3f}) is not above the {over} ({means[1]:.3f}): {lacking} to regain")
     gap_draws_R, rise_R = draws_Rx3[:, 2] - draws_Rx3[:, 1], draws_Rx3[:, 0] - draws_Rx3[:, 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio_R = np.where(gap_draws_R > 0, rise_R / gap_draws_R, np.copysign(np.inf, rise_R))
     found = _percentiles(float(means[0] - means[1]) / gap, ratio_R, confidence)
     p = 2 * float((gap_draws_R <= 0).mean()) if p is None else p
     if p > 1 - confidence or not np.isfinite([found.low, found.high]).all():
-        return _none(f"instruct - {over} = {gap:+.3f} is within noise ({ground}, p = {p:.2g}): no share can be told")
+        return _none(f"{top} - {over} = {gap:+.3f} is within noise ({ground}, p = {p:.2g}): no share can be told")
     return Fraction(interval=found)
 
 
@@ -210,7 +212,7 @@ def weighted_average(scores: Mapping[str, Mapping[str, float]], weights: Mapping
 
 
 def matrix_fraction(
-    cells: Sequence[Cell], weights: Mapping[str, float], *, over: str = "base",
+    cells: Sequence[Cell], weights: Mapping[str, float], *, over: str = "base", top: str = "instruct",
     confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0,
 ) -> Fraction:  # fmt: skip
     """The fraction of the weighted averages, items resampled within each cell, cells independent of each other.
@@ -218,10 +220,10 @@ def matrix_fraction(
     A flagged cell counts as its base; `raw` is then the fraction with the measured scores. `over` is base or few_shot.
     Where cells share items (one real benchmark, several models) the interval is a little narrow: their luck is shared.
     """
-    raw = _matrix_ratio(cells, weights, over, False, confidence, resamples, seed)
+    raw = _matrix_ratio(cells, weights, over, False, confidence, resamples, seed, top)
     if not any(cell.flagged for cell in cells):
         return raw
-    held = _matrix_ratio(cells, weights, over, True, confidence, resamples, seed)
+    held = _matrix_ratio(cells, weights, over, True, confidence, resamples, seed, top)
     return Fraction(interval=held.interval, why=held.why, raw=raw.interval)
 
 
@@ -243,7 +245,7 @@ def matrix_fraction_of_scores(
 
 def _matrix_ratio(
     cells: Sequence[Cell], weights: Mapping[str, float], over: str, hold: bool,
-    confidence: float, resamples: int, seed: int,
+    confidence: float, resamples: int, seed: int, top: str = "instruct",
 ) -> Fraction:  # fmt: skip
     """The ratio over all cells; `hold` puts flagged cells at their base."""
 
@@ -251,7 +253,7 @@ def _matrix_ratio(
         return resample(_columns(cell, over, hold), resamples, seed + number)
 
     means, draws_Rx3 = _averaged(cells, weights, drawn)
-    return _ratio(means, draws_Rx3, confidence, over.replace("_", "-"), f"by {len(cells)} cells", None)
+    return _ratio(means, draws_Rx3, confidence, over.replace("_", "-"), f"by {len(cells)} cells", None, top)
 
 
 AnyCell = TypeVar("AnyCell", Cell, ScoreCell)

@@ -28,7 +28,9 @@ def inspect_source(name: str, key: ItemsKey, benchmark: Benchmark, guards: Mappi
     if stamp is None or None in code:
         found = ask()
     else:
-        found = kept("verdicts", name, [stamp, benchmark.items, key.lab_seed, list(asked), code], ask)
+        found = kept(
+            "verdicts", name, [stamp, *benchmarks.items_stamp(benchmark), key.lab_seed, list(asked), code], ask
+        )
     return [Verdict.model_validate(verdict) for verdict in found]
 
 

@@ -17,12 +17,14 @@ CODE = (
     "benchmarks.py",
     "catalogue.py",
     "data.py",
+    "file_items.py",
     "formats.py",
     "hub.py",
     "leaves.py",
     "overlap.py",
     "rowfiles.py",
     "set_items.py",
+    "task_items.py",
     "worlds/*.py",
 )
 

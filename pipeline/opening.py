@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from pipeline import catalogue, programs, published
+from pipeline import benchmarks, catalogue, programs, published
 from pipeline.admission import load_guards
 from pipeline.errors import InputError
 from pipeline.lock import Lock, refuse_owned
@@ -36,6 +36,8 @@ def make_folder(folder: Path, request: RunRequest) -> Lock:
         write_atomic(folder / SEALED / SALT, _salt(folder, request), mode=0o600)
         models = {"base": request.model_path, "instruct": request.instruct_path}
         folders = {role: Path(path) for role, path in models.items() if path}
+        if benchmark.program is None and (own := benchmarks.own_folder(request.benchmark)):
+            folders["benchmark"] = Path(own)  # a program may well write beside itself
         seals = {name: guard.seal(folder, folders) for name, guard in guards.items() if hasattr(guard, "seal")}
         write_json(folder / RUN_FILE, describe_run(request, benchmark, seals))
     except BaseException:
@@ -52,7 +54,9 @@ def sources(request: RunRequest, benchmark: Benchmark) -> list[str]:
     if request.sources is not None:
         return list(request.sources)
     used = [reference.name for stage in request.recipe.stages for reference in stage.data]
-    of_kind = [name for name in catalogue.names(benchmark.kind) if catalogue.at_hand(name)]
+    of_kind = [
+        name for name in catalogue.names(benchmark.kind, benchmark.folder) if catalogue.at_hand(name, benchmark.folder)
+    ]
     return list(dict.fromkeys([*of_kind, *used]))
 
 
@@ -74,7 +78,7 @@ def facts(request: RunRequest, benchmark: Benchmark) -> dict[str, Any]:
 
 def sealed_key(folder: Path, request: RunRequest) -> ItemsKey:
     """The key that selects this run's final items. Never for a trial's worker."""
-    return ItemsKey(lab_seed=request.lab_seed, salt=(folder / SEALED / SALT).read_text())
+    return request.key.model_copy(update={"salt": (folder / SEALED / SALT).read_text()})
 
 
 def seal(folder: Path) -> None:

@@ -91,8 +91,8 @@ def explained(benchmark: Benchmark, measured: Score) -> list[str]:
 
 
 def is_mixed(parts: Iterable[Score]) -> bool:
-    """Whether published and measured scores stand together."""
-    return len({score.source for score in parts}) > 1
+    """Whether published and measured scores stand together; what a user gives as a number is their own to mix."""
+    return len({score.source for score in parts} - {"given"}) > 1
 
 
 def refuse_mixed(parts: Iterable[Score], told: bool) -> None:

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from pipeline import __version__, programs, protocols, recipe
+from pipeline import __version__, benchmarks, programs, protocols, recipe
 from pipeline.decoding import describe
 from pipeline.errors import InputError
 from pipeline.judging import JudgePlan
 from pipeline.paths import digest, read_json
 from pipeline.strategy import strategy_of
-from pipeline.types import Benchmark, Budget, ItemsKey, Program, Record, Trial
+from pipeline.types import Benchmark, Budget, ItemsKey, Program, Record, Reference, Trial
 from pipeline.types import Recipe as RecipeNoun
 
 RUN_FILE = "run.json"
@@ -54,6 +54,8 @@ class RunRequest(Record):
     keep_best: int = 3  # trials whose weights are kept
     before: dict[str, float] = {}  # seconds spent before opening, outside the budget, by what on: building the lab, say
     anchors: Literal["measured", "published"] = "measured"  # what the fraction compares with: see `pipeline.published`
+    against: Reference | None = None  # named instead of an instruct model: a model, then `instruct` too, or a number
+    off_target: tuple[str, ...] = ()  # other benchmarks that base and result are measured on at the end
     keeps_anchors: bool = True  # measured anchors are taken from, and put into, the cache (`pipeline.anchors`)
     keep_open: int = 16  # trials whose checkpoints are kept for a continuation
     # From the run's folder, the sealed folder of the comparison that it is an arm of: arms are scored on the same final
@@ -63,7 +65,7 @@ class RunRequest(Record):
     @property
     def key(self) -> ItemsKey:
         """What decides the items of everything but the final split: no salt."""
-        return ItemsKey(lab_seed=self.lab_seed)
+        return ItemsKey(lab_seed=self.lab_seed, folder=benchmarks.own_folder(self.benchmark))
 
 
 class News(Record):
@@ -92,7 +94,7 @@ def describe_run(request: RunRequest, benchmark: Benchmark, seals: dict[str, str
             "data": {name: digest(catalogue.stamp(name, request.key)) for name in sorted(used)},
             "benchmark": digest(benchmark.model_dump(mode="json", exclude={"folder"})),
         },
-        "strategy": strategy_of(request.recipe, catalogue.kinds()),
+        "strategy": strategy_of(request.recipe, catalogue.kinds(benchmark.folder)),
         "seals": seals,
         "sealed": _is_sealed(benchmark),
     }

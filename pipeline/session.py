@@ -151,7 +151,7 @@ class Session(View):
         history = self.history()
         recipe, verdicts = admit(proposal, self.request.recipe, self.space, self.guards, history)
         number = 1 + sum(trial.kind == "recipe" for trial in history)
-        found = strategy.strategy_of(recipe, catalogue.kinds()) if recipe else None
+        found = strategy.strategy_of(recipe, catalogue.kinds(self.benchmark.folder)) if recipe else None
         trial = Trial(id=f"t{number:03d}", recipe=recipe, strategy=found, proposal=proposal, verdicts=verdicts)
         switched = strategy.switched_from(trial, history)
         self.ledger.append("started", trial=trial, at=proposed_at, **({"switched_from": switched} if switched else {}))

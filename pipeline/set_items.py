@@ -131,11 +131,12 @@ def _items(who: str, folder: str, name: str, spec: str, seed: int, copies: tuple
     rows = [row for row in hub_rows(f"benchmark '{who}'", wanted) if getattr(made_by, "belongs", _any)(row)]
     if wanted.key is not None:
         rows = _with_answers(who, rows, wanted, wanted.key)
-    return tuple({**_made(make, row, number, seed, f"benchmark '{who}': {name}"), "set": name}
+    return tuple({**made(make, row, number, seed, f"benchmark '{who}': {name}"), "set": name}
                  for number, row in enumerate(rows))  # fmt: skip
 
 
-def _made(make: MakeItem, row: dict[str, Any], number: int, seed: int, where: str) -> Item:
+def made(make: MakeItem, row: dict[str, Any], number: int, seed: int, where: str) -> Item:
+    """The item of a row (counted from 0). Raises DataError, naming `where`: the row has another form."""
     try:
         return make(row, number, seed)
     except (KeyError, TypeError, ValueError) as error:
@@ -161,15 +162,26 @@ def _with_answers(who: str, rows: list[dict[str, Any]], wanted: ItemSet, key: Ke
     return [{**answers[row[on]], **row} for row in rows]
 
 
-@lru_cache(maxsize=32)
 def utils(folder: str) -> ModuleType:
-    """The `utils.py` beside a benchmark's task, as lm-eval finds it: by its place."""
+    """The `utils.py` beside a benchmark's task, as lm-eval finds it: by its place. Read anew where it was changed."""
+    module, path = module_of(folder), Path(folder) / "utils.py"
+    if not callable(getattr(module, "item", None)):
+        raise InputError(f"{path}: has no function item(row, number, seed)")
+    return module
+
+
+def module_of(folder: str) -> ModuleType:
+    """The same of any benchmark, whether or not it makes items of rows."""
+    path = Path(folder) / "utils.py"
+    return _module(folder, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=32)
+def _module(folder: str, _: int) -> ModuleType:
     path = Path(folder) / "utils.py"
     spec = importlib.util.spec_from_file_location(f"posttrain_evals_{path.parent.name}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise InputError(f"{path}: missing: a benchmark from data sets needs it to make items of rows")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if not callable(getattr(module, "item", None)):
-        raise InputError(f"{path}: has no function item(row, number, seed)")
     return module

@@ -156,7 +156,7 @@ class Score(Record):
     stderr_within: float | None = None  # the part of stderr that drawing answers adds: more repeats lower it
     pass_at_k: dict[str, float] | None = None  # k -> chance that one of k answers is right, where repeats are 0 or 1
     decoding: Decoding | None = None  # None: not known, as of answers made elsewhere
-    source: Literal["measured", "published"] = "measured"
+    source: Literal["measured", "published", "given"] = "measured"  # given: a number that a user knows
 
     @property
     def with_error(self) -> tuple[float, float]:
@@ -271,6 +271,20 @@ class PublishedAnchors(Strict):
     models: dict[str, PublishedScores] = Field(min_length=1)
 
 
+class Reference(Strict):
+    """What a gain is measured against instead of an instruct-tuned sibling: a model, or a number with its note."""
+
+    model: str | None = None
+    value: float | None = None
+    note: str = ""  # where the number is from
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.model is None) == (self.value is None):
+            raise ValueError("a reference is a model or a number: give one of them")
+        return self
+
+
 class Program(Strict):
     """A user's program that scores a model: a command line with placeholders (`pipeline.programs`), never a shell's."""
 
@@ -296,7 +310,7 @@ class Benchmark(Strict):
     weight: float = Field(default=1.0, gt=0.0)  # PostTrainBench's weight of the (big) benchmark
     sibling: str | None = None  # the big benchmark that a tiny one is a miniature of
     items: dict[str, Any] = {}  # where items come from: {world, search, final, pool}; a program has its own
-    recipe: str  # default recipe in recipes/
+    recipe: str  # default recipe in recipes/, or FILE.yaml beside it
     few_shot: int = 4
     max_tokens: int = 128
     runs_code: bool = False  # answers are executed: only where there is a sandbox
@@ -324,6 +338,7 @@ class ItemsKey(Strict):
 
     lab_seed: int = 0
     salt: str = ""  # selects final items from the reserved pool; lies in DIR/sealed/
+    folder: str = ""  # of a benchmark of the user's own: what its data/ describes are data sources, too
 
 
 class Brief(Record):

@@ -68,7 +68,7 @@ def test_an_adapter_alone_is_scored_on_the_base_that_is_named(run):
     [
         (["evaluate", "base", *ON], "has no chat template: name an instruct-tuned sibling"),
         (["evaluate", "adapter", *ON], "not a folder here: name it with --base"),
-        (["evaluate", "base", "--base", "instruct", *ON], "give both or neither"),
+        (["evaluate", "base", "--instruct", "instruct", *ON], "the fraction needs the base, too"),
         (["evaluate", "base", "--family", "gemma3", *ON], "has no <end_of_turn>"),
         (["evaluate", "base", "--family", "auto3", *ON], "did you mean auto"),
         (["evaluate", "gpt2", "--thinking", *ON], "knows no thinking: omit it"),

@@ -13,6 +13,7 @@ LAYERS = [
         "lending",
         "session",
         "finish",
+        "sideeffects",
         "evaluations",
         "flight",
         "admission",
@@ -24,7 +25,7 @@ LAYERS = [
         "owner",
     ),
     ("report", "reporting", "executors", "export", "fakes"),
-    ("trial", "submission", "evaluate", "stopping", "anchors", "stages"),
+    ("trial", "submission", "evaluate", "stopping", "offtarget", "anchors", "stages"),
     PLUGINS,
 ]  # whatever is not named here is at the bottom
 LAYER = {name: len(LAYERS) - number for number, names in enumerate(LAYERS) for name in names}

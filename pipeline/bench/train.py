@@ -65,7 +65,10 @@ def _speeds(rounds: Sequence[Round], seconds: str) -> dict[str, Any]:
 
 def rows_of(benchmark: Benchmark, lab_seed: int, n: int) -> list[dict[str, Any]]:
     """The first `n` rows that the benchmark's own recipe would train on."""
-    key, stage = ItemsKey(lab_seed=lab_seed), load_recipe(benchmark.recipe).stages[0]
+    key, stage = (
+        ItemsKey(lab_seed=lab_seed, folder=benchmark.folder),
+        load_recipe(benchmarks.recipe_address(benchmark)).stages[0],
+    )
     built = data.build(stage, key, benchmarks.items(benchmark, "search", key), seed=0)
     return [built.rows[source][row] for source, row in built.order(n, seed=0)]
 

@@ -16,7 +16,7 @@ from pipeline.commands.scoring import Found, by_lab, check_items, estimate, eval
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
-    from pipeline.types import Benchmark
+    from pipeline.types import Benchmark, Reference
 
 RECORDED = "recorded"
 
@@ -27,6 +27,8 @@ def evaluate(
     split: options.Split = "search",
     base: Annotated[str | None, typer.Option(metavar="M", help="For the fraction; or an adapter's base.")] = None,
     instruct: options.Instruct = None,
+    reference: options.Against = None,
+    reference_note: options.AgainstNote = None,
     anchors: options.Anchors = "measured",
     family: options.Family = "auto",
     thinking: options.Thinking = False,
@@ -49,13 +51,13 @@ def evaluate(
 ) -> None:
     """Score a model on benchmarks, by a search's own rules.
 
-    With --base and --instruct also the fraction of the human gain: their scores are taken from where `posttrain
-    anchors`, a search or an earlier call kept them, if nothing that decides them has changed, and else measured and
-    kept. --anchors published takes them from benchmark.yaml, where published ones are, and needs no --instruct. All
-    models are decoded alike: greedily, unless the benchmark, a protocol or an option says otherwise. What the model's
-    own generation_config.json would bring the base is scored beside it where the two differ. MODEL may be a PEFT
-    adapter's folder; --base alone names the base that it sits on, where its own configuration names one that is not
-    here.
+    With --base also the gain over it, and with --instruct, or --reference and any model or a known score, the fraction
+    of the gain to that: their scores are taken from where `posttrain anchors`, a search or an earlier call kept them,
+    if nothing that decides them has changed, and else measured and kept. --anchors published takes them from
+    benchmark.yaml, where published ones are, and needs no --instruct. All models are decoded alike: greedily, unless
+    the benchmark, a protocol or an option says otherwise. What the model's own generation_config.json would bring the
+    base is scored beside it where the two differ. MODEL may be a PEFT adapter's folder; --base alone names the base
+    that it sits on, where its own configuration names one that is not here.
 
     \b
     Examples:
@@ -73,8 +75,9 @@ def evaluate(
     judging.judged(shelf, judged_by)
     published = published_anchors(shelf, base, instruct) if anchors == "published" else {}
     is_adapter = chat.named_base(Path(model).expanduser()) is not None
-    if not published and (base is None) != (instruct is None) and not (base and is_adapter):
-        raise InputError("--base and --instruct: the fraction needs both; give both or neither")
+    against = compared_with(shelf, reference, reference_note, base, instruct, anchors)
+    instruct = against.model if against and against.model else instruct
+    is_for_adapter = is_adapter and instruct is None and against is None
     family = options.family(family)
     named = {"model": model} if published and not is_adapter else {"model": model, "base": base, "instruct": instruct}
     wanted = {role: name for role, name in named.items() if name is not None}
@@ -94,11 +97,12 @@ def evaluate(
         here = {role: name for role, name in wanted.items() if role not in looked_up}
         recorded = (engine, {"file": file, "all_samples": repeats is None})
         found: Found = {}
-        compared = {role: name for role, name in here.items() if role != "model"} if instruct and not published else {}
+        alone = is_for_adapter or bool(published)  # no model is measured beside MODEL
+        compared = {} if alone else {role: name for role, name in here.items() if role != "model"}
         kept = anchored.Anchors(compared, protocol, split, lab_seed, limit, judged_by, progress)
         for part in by_lab(shelf, here.values()):
             folders = labels | resolved(here, lab_seed, progress, family, part)
-            if instruct is None or published:
+            if alone:
                 folders.pop("base", None)  # it was named for the adapter's sake
             engines = {role: recorded if role in looked_up else plain for role in folders}
             apart = None if looked_up else terms.configured_as(folders)
@@ -108,14 +112,42 @@ def evaluate(
         path = write_items(folder, found, private=split == "final")
     if ignored := ignored_answers(found):
         progress.say(f"{ignored} recorded answers ignored: they are of another split or benchmark, or beyond --limit")
-    for name, by_role in published.items():
+    for name, by_role in (published or given(shelf, against)).items():
         found[name] |= by_role
-    document = summary(model, found, path, shelf) | terms.document(found, shelf, protocol, folders)
+    document = summary(model, found, path, shelf, against) | terms.document(found, shelf, protocol, folders)
     document |= {"anchors_kept": kept.told} if kept.told else {}
     if as_json:
         console.document(document)
     else:
         print(as_text(document, found))
+
+
+def compared_with(
+    shelf: list[Benchmark], text: str | None, note: str | None, base: str | None, instruct: str | None, anchors: str
+) -> Reference | None:
+    """What stands in the instruct model's place, if anything. Raises InputError where it cannot, or lacks a base."""
+    from pipeline import reference
+
+    found = reference.parse(text, note, instruct)
+    if base is None and anchors == "measured" and (found or instruct):
+        option = reference.OPTION if found else "--instruct"
+        raise InputError(f"{option}: the fraction needs the base, too: name it with --base")
+    if found and anchors == "published":
+        raise InputError(f"{reference.OPTION} with --anchors published: both say what to compare with: omit one")
+    if found and found.value is not None and len(shelf) > 1:
+        raise InputError(f"{reference.OPTION} {text}: one score cannot stand for {len(shelf)} benchmarks: take one")
+    for benchmark in shelf:
+        reference.check(found, benchmark)
+    return found
+
+
+def given(shelf: list[Benchmark], against: Reference | None) -> Found:
+    """A known score by benchmark, as an evaluation without items."""
+    from pipeline import reference
+    from pipeline.evaluate import Evaluation
+
+    scores = {each.name: reference.score(against, each.name, each.metric) for each in shelf} if against else {}
+    return {name: {"instruct": Evaluation(score, [], 0.0)} for name, score in scores.items() if score}
 
 
 def published_anchors(shelf: list[Benchmark], base: str | None, instruct: str | None) -> Found:

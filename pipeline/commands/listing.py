@@ -11,10 +11,11 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
-from pipeline.errors import unknown
+from pipeline.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from pipeline.family import Pair, Shape
+    from pipeline.types import Benchmark
 
 Rows = list[dict[str, Any]]
 PLUGINS = ("agents", "trainers", "engines", "scorers", "guards", "executors", "families")
@@ -121,17 +122,34 @@ def lab_shape() -> Shape:
 
 
 def benchmarks() -> Rows:
-    """The benchmarks in evals/."""
+    """The benchmarks in evals/, and those in folders of the present one."""
     from pipeline import benchmarks as shelf
 
-    found = [shelf.load_benchmark(name) for name in shelf.names()]
-    return [
-        {
-            "name": each.name, "summary": each.summary, "metric": each.metric, "kind": each.kind,
-            "published_anchors": sorted(each.anchors.models) if each.anchors else [],
-        }
-        for each in found
-    ]  # fmt: skip
+    return [_benchmark(name, shelf.load_benchmark(name)) for name in shelf.names()] + _of_own_tasks(_own_benchmark)
+
+
+def _benchmark(name: str, found: Benchmark) -> dict[str, Any]:
+    return {
+        "name": name, "summary": found.summary, "metric": found.metric, "kind": found.kind,
+        "published_anchors": sorted(found.anchors.models) if found.anchors else [],
+    }  # fmt: skip
+
+
+def _own_benchmark(folder: str) -> Rows:
+    from pipeline import benchmarks as shelf
+
+    return [_benchmark(folder, shelf.load_benchmark(folder))]
+
+
+def _of_own_tasks(told: Callable[[str], Rows]) -> Rows:
+    """What there is to say of the benchmarks in folders of the present one; a broken one is listed as such."""
+    rows: Rows = []
+    for path in sorted(Path().glob("*/benchmark.yaml")):
+        try:
+            rows += told(f"./{path.parent}")
+        except InputError as error:
+            rows.append({"name": f"./{path.parent}", "summary": f"cannot be read: {error}"})
+    return rows
 
 
 def anchors() -> Rows:
@@ -178,7 +196,16 @@ def recipes() -> Rows:
         recipe = load_recipe(name)
         stages = [f"{stage.trainer} on {', '.join(ref.name for ref in stage.data)}" for stage in recipe.stages]
         rows.append({"name": name, "summary": f"{recipe.model}: {', then '.join(stages)}"})
-    return rows
+    return rows + _of_own_tasks(_own_recipe)
+
+
+def _own_recipe(folder: str) -> Rows:
+    from pipeline import benchmarks as shelf
+
+    found = shelf.load_benchmark(folder)
+    if not found.recipe.endswith((".yaml", ".yml")):
+        return []
+    return [{"name": f"{folder}/{found.recipe}", "summary": f"what a search on {folder} starts from"}]
 
 
 def data() -> Rows:
@@ -186,7 +213,19 @@ def data() -> Rows:
     from pipeline import catalogue
 
     found = catalogue.all_sources()
-    return [{"name": name, "summary": each.entry.summary, "kind": each.entry.kind} for name, each in found.items()]
+    rows = [{"name": name, "summary": each.entry.summary, "kind": each.entry.kind} for name, each in found.items()]
+    return rows + _of_own_tasks(_own_data)
+
+
+def _own_data(folder: str) -> Rows:
+    from pipeline import catalogue
+
+    shipped, found = catalogue.names(), catalogue.all_sources(folder)
+    return [
+        {"name": name, "summary": f"{each.entry.summary} Of {folder}.", "kind": each.entry.kind, "benchmark": folder}
+        for name, each in found.items()
+        if name not in shipped
+    ]
 
 
 def plugin_rows(kind: str) -> Rows:

@@ -32,6 +32,17 @@ Yes = Annotated[
     bool, typer.Option("--yes", "-y", callback=consent.give, help="Download a catalogue model without asking.")
 ]
 Instruct = Annotated[str | None, typer.Option(metavar="M", help="Its instruct-tuned sibling, the human reference.")]
+Against = Annotated[
+    str | None,
+    typer.Option("--reference", metavar="M|X", help="Instead of --instruct: any model, or a known score such as 0.93."),
+]
+AgainstNote = Annotated[
+    str | None, typer.Option("--reference-note", metavar="TEXT", help="Where that score is from, for the report.")
+]
+OffTarget = Annotated[
+    list[str] | None,
+    typer.Option("--off-target", metavar="B,..", help="Other benchmarks to measure the result on at the end."),
+]
 Family = Annotated[str, typer.Option(metavar="F", help="How turns are written: `auto` reads the model's own files.")]
 Thinking = Annotated[bool, typer.Option("--thinking", help="Let all of them think first, where their family can.")]
 AdapterBase = Annotated[str | None, typer.Option("--base", metavar="M", help="For an adapter whose base is elsewhere.")]
@@ -188,6 +199,7 @@ def benchmarks(values: list[str], model: str = "lab/", protocol: str = "own") ->
     if protocol != protocols.OWN:
         everything = list(protocols.load(protocol).weights)
     names = split(values, "benchmark", "--benchmark", shelf.names(), everything)
+    names = [shelf.own_folder(name) or name for name in names]  # a run may be gone on with from another folder
     for name in names:
         protocols.benchmark(name, protocol)
     return names

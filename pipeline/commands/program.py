@@ -99,10 +99,15 @@ def refuse_alone(metric: str | None, limit: int | None, time_text: str | None) -
             raise InputError(f"{option} {value}: there is no program that it belongs to: name one with --scorer")
 
 
-def mixed(values: list[str] | None) -> dict[str, Any]:
-    """The sources in `--data a,b --data c`, each once; empty where the option is not given."""
+def mixed(values: list[str] | None, benchmark: list[str] | None = None) -> dict[str, Any]:
+    """The sources in `--data a,b --data c`, each once; empty where the option is not given.
+
+    Known are the catalogue's and those of the benchmarks that are folders of the user's own.
+    """
     if values is None:
         return {}
-    from pipeline import catalogue
+    from pipeline import benchmarks, catalogue
 
-    return {"data": tuple(options.split(values, "data source", "--data", catalogue.names()))}
+    named = [name.strip() for value in benchmark or () for name in value.split(",")]
+    known = [name for folder in ("", *map(benchmarks.own_folder, named)) for name in catalogue.names(beside=folder)]
+    return {"data": tuple(options.split(values, "data source", "--data", list(dict.fromkeys(known))))}

@@ -75,6 +75,8 @@ def search(
     model: Annotated[str | None, typer.Option(metavar="M", help=f"Base: {options.MODEL}")] = None,
     benchmark: Annotated[list[str] | None, typer.Option(metavar="B", help="Commas, repeats and `all`.")] = None,
     instruct: options.Instruct = None,
+    reference: options.Against = None,
+    reference_note: options.AgainstNote = None,
     family: Annotated[str | None, typer.Option(metavar="F", help="How turns are written. Default: auto.")] = None,
     agent: Annotated[str | None, typer.Option(metavar="A", help=f"Who proposes. Default: {DEFAULT_AGENT}.")] = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Wall clock: 10h; with --resume: +2h.")] = None,
@@ -111,6 +113,7 @@ def search(
     limit: own.Limit = None,
     scorer_time: own.ScorerTime = None,
     data: own.Data = None,
+    off_target: options.OffTarget = None,
     out: options.Out = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with this run instead.")] = None,
     yes: options.Yes = False,
@@ -124,6 +127,7 @@ def search(
       posttrain search --resume runs/qwen3-tiny_gsm8k-asha-seed0 --budget +2h
       posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 2m --control random --seeds 3
       posttrain search --model lab/qwen3-base --benchmark tiny_gsm8k --budget 1h --agent command:claude
+      posttrain search --model ./base --benchmark ./banking --budget 20m --reference 0.93 --reference-note "BERT, paper"
       posttrain search --model ./base --scorer 'python my.py {model} {json}' --data maths_1,maths_2 --budget 1h
     """
     of_agent = options.agent_options(
@@ -140,14 +144,17 @@ def search(
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
         given.pop("agent_options", None)
-        more = {"model": model, "benchmark": benchmark, "out": out, "control": control, "seeds": seeds}
+        more = {"model": model, "benchmark": benchmark, "out": out, "control": control, "seeds": seeds,
+                "reference": reference, "reference_note": reference_note, "off_target": off_target}  # fmt: skip
         running.resume(resume, budget, {**more, **told, **given, **of_agent}, as_json)
         return
     for option, value in (("--model", model), ("--benchmark", benchmark or scorer), ("--budget", budget)):
         if not value:
             raise InputError(f"{option} is missing; see `posttrain search --help`, or go on with --resume DIR")
     assert model is not None and budget is not None
-    given |= own.mixed(data)
+    given |= against(reference, reference_note, instruct)
+    given |= {"off_target": tuple(options.benchmarks(off_target, model))} if off_target else {}
+    given |= own.mixed(data, benchmark)
     if scorer is not None:
         if given.pop("judge", None):
             raise InputError("--judge with --scorer: the program scores by itself: omit one of them")
@@ -158,11 +165,22 @@ def search(
     assert benchmark is not None
     names, paid = options.benchmarks(benchmark, model, protocol or "own"), given.pop("judge", None)
     judges = options.judges(names, paid)
+    if reference is not None and given["against"].value is not None and len(names) > 1:
+        many = f"one score cannot stand for {len(names)} benchmarks"
+        raise InputError(f"--reference {reference}: {many}: search on each alone")
     cells = [running.asked(model, each, budget, judge=judges[each], **given) for each in names]
     if control or seeds:
         running.compare(cells, control or [], seeds or 1, out, as_json)
     else:
         running.run_all(cells, out, as_json)
+
+
+def against(reference: str | None, note: str | None, instruct: str | None) -> dict[str, Any]:
+    """What `--reference` and its note say; empty without them."""
+    from pipeline.reference import parse
+
+    found = parse(reference, note, instruct)
+    return {"against": found} if found else {}
 
 
 def open_run(
@@ -171,6 +189,8 @@ def open_run(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New or empty.")],
     benchmark: Annotated[str | None, typer.Option(metavar="B", help="See `posttrain list benchmarks`.")] = None,
     instruct: options.Instruct = None,
+    reference: options.Against = None,
+    reference_note: options.AgainstNote = None,
     family: options.Family = "auto",
     trials: options.Trials = None,
     recipe: options.RecipeFile = None,
@@ -187,6 +207,7 @@ def open_run(
     scorer_time: own.ScorerTime = None,
     data: own.Data = None,
     yes: options.Yes = False,
+    off_target: options.OffTarget = None,
     as_json: options.Json = False,
 ) -> None:
     """Open a run without an agent, for `step` and `finish`. Its clock runs from here to its finish.
@@ -207,9 +228,10 @@ def open_run(
         own.refuse_alone(metric, limit, scorer_time)
         scored = {"benchmark": own.single(given or [], model, protocol)}
     asked = running.asked(
-        model, budget=budget, **scored, **own.mixed(data), trials=trials, agent=None, instruct=instruct,
-        family=family, recipe=recipe, executor=executor, protocol=protocol,
-        judge=options.judge(judge, judge_budget), seed=seed, lab_seed=lab_seed, anchors=anchors,
+        model, budget=budget, **scored, **own.mixed(data, given), trials=trials, agent=None, instruct=instruct,
+        off_target=tuple(options.benchmarks(off_target, model)) if off_target else (),
+        **against(reference, reference_note, instruct), family=family, recipe=recipe, executor=executor,
+        protocol=protocol, judge=options.judge(judge, judge_budget), seed=seed, lab_seed=lab_seed, anchors=anchors,
     )  # fmt: skip
     asking.check(asked)
     folder, watcher = options.new_folder(out, ""), Watcher()

@@ -28,13 +28,15 @@ BLOCKS = 64
 BLOCK = 64 * 2**10  # bytes; 64 of them are read in hundredths of a second
 NAMED = 5  # changed files in the reason
 _SEALED = "sealed"
+BENCHMARK = "benchmark"  # among the folders: the user's own, which does not lie in evals/
 _MANIFEST = "files.json"
 
 
 def seal(run_folder: Path, models: Mapping[str, Path]) -> str:
     """Take the fingerprints at the start of a run, once its salt is written; return the digest of all of them.
 
-    `models` are folders by what they are (`base`, `instruct`); a model that is no folder (a Hub id) is not covered.
+    `models` are folders by what they are: `base`, `instruct`, and `benchmark` where it is one of the user's own. A
+    model that is no folder (a Hub id) is not covered.
     Keep the digest where the run is recorded and give it to `on_finish`: it shows an exchanged manifest.
     """
     secret = secrets.token_hex(8)
@@ -82,7 +84,7 @@ def _take(run_folder: Path, models: Mapping[str, str], secret: str) -> dict[str,
         "pipeline": PACKAGE,
         "evals": share("evals"),
         "recipes/data": share("recipes") / "data",
-        **{f"model {role}": Path(path) for role, path in models.items()},
+        **{f"model {role}" if role != BENCHMARK else role: Path(path) for role, path in models.items()},
         _SEALED: run_folder / _SEALED,
     }
     found = {

@@ -10,6 +10,7 @@ from pipeline import gain
 from pipeline.paths import read_json
 from pipeline.reporting.blocks import Block, Page, Table, Text, interval, listed, number
 from pipeline.reporting.controls import COMPARISON_FILE, controlled_runs
+from pipeline.reporting.heading import regained
 from pipeline.reporting.overview import Run, comparison_document
 from pipeline.reporting.overview_pages import agents_table, runs_table
 from pipeline.reporting.summary import SCHEMA
@@ -40,6 +41,7 @@ def controlled_document(folder: Path, runs: Sequence[Run]) -> dict[str, Any]:
         "seeds": described.get("seeds") or [],
         "fraction": found,
         "fraction_why": why,
+        "reference": first.get("reference"),
         "controls": [_control(own, [run for run in runs if run.report["agent"] == name], name) for name in controls],
         "final_model": _best(folder, own),
         "missing": [
@@ -160,14 +162,14 @@ def controlled_page(folder: Path, document: Mapping[str, Any]) -> Page:
 
 def _headline(document: Mapping[str, Any]) -> tuple[str, str]:
     """The figure that the page is about, and what it is."""
-    for key, digits, what in (("lift", 2, "of the human gain"), ("lift_points", 1, "points")):
+    for key, digits, what in (("lift", 2, regained(document).removesuffix(" regained")), ("lift_points", 1, "points")):
         known = [each for each in document["controls"] if each[key]]
         if known:
             least = min(known, key=lambda each: each[key]["value"])
             told = f"{what}: lift over {least['agent']}, paired over {_seeds(least['pairs'])}"
             return f"{least[key]['value']:+.{digits}f}", told
     found = document["fraction"]
-    return number(found and found["value"], 2), "of the human gain regained, mean over seeds"
+    return number(found and found["value"], 2), f"{regained(document)}, mean over seeds"
 
 
 def _seeds(count: int) -> str:
@@ -186,7 +188,7 @@ def _lifts_table(agent: str, controls: Sequence[Mapping[str, Any]]) -> Table | N
 
 
 def _own_table(agent: str, document: Mapping[str, Any]) -> Table:
-    row = ("fraction of the human gain regained, mean over seeds", _bounded(document["fraction"], sign=""))
+    row = (f"fraction {regained(document)}, mean over seeds", _bounded(document["fraction"], sign=""))
     return Table(f"Result of {agent}", (row,), note=document["fraction_why"] or "95% by Student's t over seeds")
 
 

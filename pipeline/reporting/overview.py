@@ -17,7 +17,7 @@ from pipeline.reporting.summary import SCHEMA, final_of, is_flagged, paired_item
 
 MATRIX_FILE = "matrix.json"
 SHOWN = ("model", "benchmark", "agent", "seed", "fraction", "fraction_why", "fraction_over_few_shot", "gain_points",
-         "scores", "trials", "flagged", "final_looks")  # fmt: skip
+         "scores", "trials", "flagged", "final_looks", "reference")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.published import DIFFER
 from pipeline.reporting.blocks import Block, Page, Ruler, Table, interval, number, seconds
+from pipeline.reporting.heading import regained
 from pipeline.reporting.pages import ROWS
 
 
@@ -27,7 +28,7 @@ def matrix_page(folder: Path, document: Mapping[str, Any]) -> Page:
         title=f"{len(models)} models on {len(benchmarks)} benchmarks",
         subtitle=f"{len(cells)} runs in {folder}; scores are averaged first, then the fraction is taken",
         headline=number(found and found["value"], 2),
-        caption="of the human gain regained, weighted average",
+        caption=f"{_regained(document)}, weighted average",
         warning=_matrix_warning(document),
         blocks=tuple(block for block in blocks if block),
     )
@@ -68,9 +69,15 @@ def _matrix_warning(document: Mapping[str, Any]) -> str:
     return ". ".join(part for part in parts if part)
 
 
+def _regained(document: Mapping[str, Any]) -> str:
+    """What a matrix's fraction is of: of the gain to a reference where every cell has one."""
+    cells = document["cells"]
+    return regained({"reference": bool(cells) and all(cell.get("reference") for cell in cells)})
+
+
 def _matrix_result(document: Mapping[str, Any]) -> Table:
     rows = [
-        ("fraction of the human gain regained", interval(document["fraction"])),
+        (f"fraction {_regained(document)}", interval(document["fraction"])),
         ("the same over the few-shot base", interval(document["fraction_over_few_shot"])),
     ]
     if "raw_fraction" in document:

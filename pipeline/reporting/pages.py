@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.noise import unseen
 from pipeline.recipe import dump_recipe
-from pipeline.reporting import commanded, proposer
+from pipeline.reporting import commanded, offtarget, proposer, resolution
 from pipeline.reporting.blocks import (
     Block,
     Code,
@@ -24,6 +24,7 @@ from pipeline.reporting.blocks import (
     seconds,
     size,
 )
+from pipeline.reporting.heading import against, headline, regained
 from pipeline.reporting.judged import judge_block
 from pipeline.reporting.story import Story, improvements
 from pipeline.reporting.strategies import strategy_blocks
@@ -47,6 +48,7 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
         _controls(report),
         _scores(story, report),
         judge_block(report.get("judge"), ROWS),
+        offtarget.table(report),
         _anchors(report),
         _curve(story),
         _progress(story),
@@ -66,12 +68,12 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
         subtitle=listed([
             f"agent {report['agent']}" if report["agent"] else "no agent",
             f"seed {report['seed']}" if report["seed"] is not None else "",
-            f"measured against {story.run['instruct']}" if story.run.get("instruct") else "",
+            against(story),
             f"protocol {report['protocol']}",
             f"judged by {report['judge']['name']}" if report.get("judge") else "",
         ]),
-        headline=number(report["fraction"] and report["fraction"]["value"], 2),
-        caption="of the human gain regained",
+        headline=headline(report)[0],
+        caption=headline(report)[1],
         warning=_warning(report),
         blocks=tuple(block for block in blocks if block),
     )  # fmt: skip
@@ -81,6 +83,7 @@ def _warning(report: dict[str, Any]) -> str:
     """What must not be overlooked, in one paragraph."""
     refused = [f"{verdict['guard']}: {verdict['reason']}" for verdict in report["verdicts"] if not verdict["ok"]]
     parts = [f"FLAGGED, counts as the base ({'; '.join(refused)})" if report["flagged"] else ""]
+    parts.append(resolution.warning(report))
     if report["fraction"] is None:
         parts.append(f"No fraction: {report['fraction_why']}")
     elif report["fraction_why"] and not report["flagged"]:
@@ -106,7 +109,7 @@ def _warning(report: dict[str, Any]) -> str:
 
 def _fractions(report: dict[str, Any]) -> Table:
     rows = [
-        ("fraction of the human gain regained", interval(report["fraction"])),
+        (f"fraction {regained(report)}", interval(report["fraction"])),
         ("the same over the few-shot base", interval(report["fraction_over_few_shot"])),
         ("gain over the base, points", interval(report["gain_points"], 1, "+")),
     ]
@@ -115,6 +118,8 @@ def _fractions(report: dict[str, Any]) -> Table:
     found = report["fraction"]
     how = "by standard errors" if _program(report) else "bootstrap over items"
     note = f"{found['confidence']:.0%} intervals, {how}" if found else ""
+    if found and (report["reference"] or {}).get("source") == "given":
+        note += f"; the reference {report['reference']['interval']}"
     scores = report["scores"]["best"]
     if found and scores and found["low"] == found["high"] and report["best_trial"] and not report["flagged"]:
         note += f"; no item varied, yet {scores['n']} items can miss {unseen(scores['n']):.1%} of a kind"
@@ -138,8 +143,12 @@ def _scores(story: Story, report: dict[str, Any]) -> Table:
         stops = number(final.score.stops, 2) if final else "-"
         if role == "best":
             label = f"best ({report['best_trial'] or ('the base' if story.base_is_the_result else 'not chosen')})"
+        label = "reference" if role == "instruct" and report["reference"] else label
+        label += ", given" if score and score["source"] == "given" else ""
         label += ", published" if score and score["source"] == "published" else ""
         cells = [number(score[key]) if score else "-" for key in ("value", "stderr", "lenient")]
+        if score and score["source"] == "given":
+            cells[1] = "exact"
         rows.append((label, *cells, stops, str(score["n"] or "-") if score else "-"))
     configured, note = _as_configured(report)
     metric = report["metric"] or "score"
@@ -201,6 +210,7 @@ def _ruler(report: dict[str, Any]) -> Ruler | None:
     marks = []
     for role, label in ROWS.items():
         score = report["scores"][role]
+        label = "reference" if role == "instruct" and report["reference"] else label
         if score:
             reach = None if score["stderr"] is None else 1.96 * score["stderr"]
             bounds = (None, None) if reach is None else (score["value"] - reach, score["value"] + reach)

@@ -12,13 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline import reference as references
 from pipeline import totals
 from pipeline.errors import InputError
 from pipeline.judges import agreement
 from pipeline.ledger import Ledger
 from pipeline.paths import read_json, read_jsonl
 from pipeline.reporting.controls import controls_of
-from pipeline.types import Score, Trial, Verdict
+from pipeline.types import Reference, Score, Trial, Verdict
 
 ROLES = ("base", "base_few_shot", "instruct", "best")
 AS_CONFIGURED = "base_as_configured"  # the base, decoded as the chosen model's generation_config.json says
@@ -102,7 +103,7 @@ def read_run(folder: str | Path) -> Story:
         folder=folder,
         run=run,
         trials=trials,
-        finals=_finals(folder, events),
+        finals=_finals(folder, events) | _given(run),
         choice=next((dict(event) for event in reversed(events) if event["kind"] == "chosen"), None),
         verdicts=_verdicts(events),
         final_looks=sum(_role(event) == "best" for event in events),
@@ -153,6 +154,18 @@ def _final(folder: Path, event: Event) -> Final:
         said = f"{mean:.4f} over {len(items)} items, the ledger says {score.value:.4f} over {score.n}"
         return Final(score, None, f"{name} does not fit the ledger: {said}")
     return Final(score, items, judging=agreement.facts(rows))
+
+
+def _given(run: Mapping[str, Any]) -> dict[str, Final]:
+    """The score that a run is measured against where its user gave a number instead of a model."""
+    against = reference_of(run)
+    found = references.score(against, Path(str(run.get("benchmark"))).name, str(run.get("metric"))) if against else None
+    return {"instruct": Final(found, None, "a given number has none")} if found else {}
+
+
+def reference_of(run: Mapping[str, Any]) -> Reference | None:
+    """What a run's user named instead of an instruct model."""
+    return Reference.model_validate(run["against"]) if run.get("against") else None
 
 
 def _verdicts(events: Iterable[Event]) -> tuple[Verdict, ...]:

@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import gain, protocols, published
+from pipeline import gain, protocols, published, reference
 from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
 from pipeline.noise import noise_floor
+from pipeline.reference import column
 from pipeline.reporting.commanded import commanded, unsealed
 from pipeline.reporting.judged import judge_of
+from pipeline.reporting.offtarget import off_target
 from pipeline.reporting.proposer import proposer
-from pipeline.reporting.story import AS_CONFIGURED, Final, Story
+from pipeline.reporting.resolution import resolution
+from pipeline.reporting.story import AS_CONFIGURED, Final, Story, reference_of
 from pipeline.reporting.strategies import strategies_of
 from pipeline.reporting.teamwork import teamwork
 from pipeline.types import Score
@@ -40,6 +43,7 @@ def summarise(story: Story) -> dict[str, Any]:
         "protocol": protocols.name_of(run.get("protocol") or protocols.OWN),
         "fraction": _plain(result.interval),
         "fraction_why": result.why,
+        "reference": reference.told(reference_of(run)),
         "fraction_over_few_shot": _plain(over_few_shot.interval),
         "gain_points": _points(story),
         "scores": {role: score_of(final_of(story, role)) for role in NAMES},
@@ -56,6 +60,8 @@ def summarise(story: Story) -> dict[str, Any]:
     }
     labels = story.best.outcome.labels if story.best and story.best.outcome else ()
     more: dict[str, Any] = {"best_labels": list(labels)} if labels else {}
+    more |= resolution(story, report)
+    more |= {"off_target": rows} if (rows := off_target(story)) else {}
     more |= {"raw_fraction": _plain(result.raw)} if flagged else {}
     more |= {"terms": run["terms"]} if run.get("terms") else {}
     more |= {"anchors": whence} if (whence := anchors_of(story)) else {}
@@ -89,22 +95,33 @@ def final_of(story: Story, role: str) -> Final | None:
 def paired_items(story: Story, roles: tuple[str, ...]) -> dict[str, npt.NDArray[np.float64]] | str:
     """The roles' items, sorted by id, or why they do not pair."""
     finals = {role: final_of(story, role) for role in roles}
-    missing = [NAMES[role] for role, final in finals.items() if final is None]
+    missing = [_name(story, role) for role, final in finals.items() if final is None]
     if "instruct" in roles and finals["instruct"] is None and not story.run.get("instruct"):
-        return "no instruct model was named, so there is no human gain to compare with: search with --instruct"
+        return (
+            "no instruct model was named, so there is no human gain to compare with: search with --instruct, or with "
+            "--reference and a model or a known score"
+        )
     if missing:
         return f"not finished, no final score yet of the {', '.join(missing)}"
     items = {role: final.items for role, final in finals.items() if final and final.items is not None}
-    for role, final in finals.items():
+    measured = {role: final for role, final in finals.items() if final and final.score.source != "given"}
+    for role, final in measured.items():
         if final and final.items is None and _by_program(story):
             return "a program tells scores, and no items"
         if final and final.items is None:
-            return f"the items of the {NAMES[role]} are not there: {final.problem}"
+            return f"the items of the {_name(story, role)} are not there: {final.problem}"
     ids = sorted(next(iter(items.values())))
     for role, scores in items.items():
         if scores.keys() != set(ids):
-            return f"the {NAMES[role]} was scored on other items than the {NAMES[roles[0]]}: score them again"
-    return {role: np.array([scores[item] for item in ids]) for role, scores in items.items()}
+            return f"the {_name(story, role)} was scored on other items than the {NAMES[roles[0]]}: score them again"
+    found = {role: np.array([scores[item] for item in ids]) for role, scores in items.items()}
+    given = {role: final.score.value for role, final in finals.items() if final and role not in measured}
+    return found | {role: column(value, len(ids)) for role, value in given.items()}
+
+
+def _name(story: Story, role: str) -> str:
+    """What a role is called in messages."""
+    return "reference model" if role == "instruct" and story.run.get("against") else NAMES[role]
 
 
 def fraction_over(story: Story, floor: str) -> gain.Fraction:
@@ -118,7 +135,8 @@ def fraction_over(story: Story, floor: str) -> gain.Fraction:
     if isinstance(found, str):
         result = _unpaired(story, (best, floor, "instruct"), over, found)
     else:
-        result = gain.fraction(found[best], found[floor], found["instruct"], over=over)
+        top = "reference" if story.run.get("against") else "instruct"
+        result = gain.fraction(found[best], found[floor], found["instruct"], over=over, top=top)
     return gain.as_flagged(result) if flagged and floor == "base" else result
 
 
