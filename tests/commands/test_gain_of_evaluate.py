@@ -42,6 +42,8 @@ def run(command, tmp_path, monkeypatch):
 
     monkeypatch.setattr(evaluation, "evaluate", scored)
     monkeypatch.setattr("pipeline.commands.terms.configured_as", lambda folders: None)
+    for kept in ("score", "few_shot"):  # these folders are empty: nothing of theirs can be kept
+        monkeypatch.setattr(f"pipeline.commands.anchored.Anchors.{kept}", lambda *_: None)
     return lambda *more: command("evaluate", "mine", *ON, *more)
 
 
