@@ -42,6 +42,7 @@ SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 LARGE = re.compile(r"\s*(hundred|thousand|million|billion)\b", re.IGNORECASE)
 GROUPED = re.compile(r"\D{0,3}(\d{1,3}(?: \d{3})+|\d{1,3}(?:\.\d{3}){2,})\D{0,3}")  # 1 000 and 1.000.000, alone
 UNARY = re.compile(r"[=(\[{:,<>~$€£¥\u2248\u2264\u2265]\s*\Z")  # after which a sign with a space is one
+CLOSE = Fraction(1, 1000)  # GSM8K has answers in tens of millions, of which a millionth is more than one
 LINES_LOOKED_AT = 400  # characters after 'the answer is': a model that loops says it a thousand times
 LONGEST_NUMBER = 300  # characters: no answer has more digits
 LIKELY = re.compile(rf"\d|{VULGAR.pattern}|\b(?:{'|'.join([*UNITS, *TENS, *SCALES])})", re.IGNORECASE)
@@ -118,11 +119,11 @@ def last_boxed(text: str) -> str | None:
 
 
 def same_number(found: Fraction | None, gold: str | int | float) -> bool:
-    """Whether a value equals the gold answer, to one part in a million."""
+    """Whether a value equals the gold answer, to one part in a million, and never beyond a thousandth."""
     wanted = parse(str(gold))
     if found is None or wanted is None:
         return False
-    return abs(found - wanted) <= abs(wanted) / 10**6
+    return abs(found - wanted) <= min(abs(wanted) / 10**6, CLOSE)
 
 
 def number_scores(text: str, gold: str) -> dict[str, float]:

@@ -134,3 +134,10 @@ def test_one_pass_over_think_blocks_is_what_three_patterns_say(parts):
     rest = END.sub("", BLOCK.sub("", text))
     begun = BEGIN.search(rest)
     assert spoken(text) == (rest[: begun.start()] if begun else rest)
+
+
+@pytest.mark.parametrize("gold", ["2", "18", "999", "57500000", "1000000000"])
+def test_the_next_whole_number_is_another_one_however_large(gold):
+    assert same_number(Fraction(gold), gold) and same_number(Fraction(int(gold)) + Fraction(1, 10**9), gold)
+    for wrong in (int(gold) + 1, int(gold) - 1, -int(gold), int(gold) + Fraction(1, 2)):
+        assert not same_number(Fraction(wrong), gold)

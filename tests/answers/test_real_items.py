@@ -30,6 +30,8 @@ def test_gold_solutions_of_gsm8k_have_the_gold_number():
         assert same_number(strict_number(row["answer"]), gold) and same_number(lenient_number(row["answer"]), gold)
         wrong = row["answer"].replace(f"#### {gold}", f"#### {gold}1")
         assert not same_number(strict_number(wrong), gold)
+        beside = f"{row['answer'].rpartition('####')[0]}#### {float(gold.replace(',', '')) + 1}"
+        assert not same_number(strict_number(beside), gold) and not same_number(lenient_number(beside), gold)
 
 
 def plain(value):
