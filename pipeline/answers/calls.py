@@ -32,7 +32,8 @@ class Call:
         properties = list((known or {}).get("parameters", {}).get("properties", {}))
         if not self.positional or len(self.positional) > len(properties):
             return self
-        return Call(self.name, {**dict(zip(properties, self.positional, strict=False)), **self.arguments})
+        named = dict(zip(properties, self.positional, strict=False))
+        return self if named.keys() & self.arguments.keys() else Call(self.name, {**named, **self.arguments})
 
 
 def strict_calls(text: str) -> list[Call] | None:
@@ -69,7 +70,7 @@ def python_call(text: str) -> Call:
         [node] = _elements(ast.parse(text.strip(), mode="eval").body)
     except SyntaxError as error:
         raise ValueError(error.msg) from None
-    if not isinstance(node, ast.Call) or any(keyword.arg is None for keyword in node.keywords):
+    if not isinstance(node, ast.Call) or not _are_plain(node.keywords):
         raise ValueError("not a call with plain arguments")
     arguments = {str(each.arg): _literal_or_source(each.value) for each in node.keywords}
     return Call(ast.unparse(node.func), arguments, tuple(map(_literal_or_source, node.args)))
@@ -127,6 +128,8 @@ def _from_value(value: Any) -> list[Call] | None:
         return _all(_from_value(each) for each in value) if value else None
     if not isinstance(value, dict):
         return None
+    if isinstance(value.get("tool_calls"), list) and "name" not in value:  # a whole message as servers give it
+        return _from_value(value["tool_calls"])
     if isinstance(value.get("function"), dict):  # {"type": "function", "function": {...}}
         return _from_value(value["function"])
     name = next((value[key] for key in NAMES if isinstance(value.get(key), str)), None)
@@ -173,7 +176,7 @@ def _from_python(text: str) -> list[Call] | None:
 
 
 def _from_node(node: ast.expr) -> list[Call] | None:
-    if not isinstance(node, ast.Call) or any(keyword.arg is None for keyword in node.keywords):
+    if not isinstance(node, ast.Call) or not _are_plain(node.keywords):
         return None
     try:
         name = ast.unparse(node.func)
@@ -181,6 +184,12 @@ def _from_node(node: ast.expr) -> list[Call] | None:
         return [Call(name, {str(each.arg): _literal(each.value) for each in node.keywords}, positional)]
     except (ValueError, RecursionError):
         return None
+
+
+def _are_plain(keywords: Sequence[ast.keyword]) -> bool:
+    """Whether each argument has a name of its own; ast.parse lets `f(a=1, a=2)` pass."""
+    names = [each.arg for each in keywords]
+    return None not in names and len(set(names)) == len(names)
 
 
 def _elements(node: ast.expr) -> list[ast.expr]:
@@ -200,6 +209,8 @@ def _literal(node: ast.expr) -> Any:
     if isinstance(node, ast.Name) and node.id in ("true", "false", "null"):
         return {"true": True, "false": False, "null": None}[node.id]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
+        if not _are_plain(node.keywords):
+            raise ValueError("a key is repeated")
         return {str(each.arg): _literal(each.value) for each in node.keywords}
     if isinstance(node, ast.List | ast.Tuple):
         return [_literal(each) for each in node.elts]

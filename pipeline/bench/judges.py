@@ -31,6 +31,8 @@ def run(first: Path, second: Path) -> Document:
 
 def _file(path: Path) -> Path:
     path = path.expanduser()
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder: name per-item results, or the folder of them")
     if path.is_dir() and not (path / ITEMS).is_file():
         raise InputError(f"{path}: no {ITEMS} there: name a folder of `posttrain evaluate`, or a file of verdicts")
     return path / ITEMS if path.is_dir() else path

@@ -70,6 +70,7 @@ class Anchors:
     def _taken(self, role: str, found: Any, items: list[Item]) -> Evaluation:
         told = {"benchmark": found.score.benchmark, "anchor": role, "measured_at": found.measured_at}
         self.told.append(told)
+        self.say(f"{told['benchmark']}: {role.replace('_', ' ')} as it was kept")
         return _evaluation(found, [_asked_before(item) for item in items])
 
 

@@ -27,6 +27,8 @@ UNTESTED = (
     "models taken by --family auto: real chat templates on tiny random models; no code of a model's own is run",
     "mixtures of experts, quantised checkpoints and adapters other than LoRA's kind",
     "GPQA's own items, which are gated: none could be had",
+    "the Hub's whole files of Arena-Hard and HealthBench, of which the benchmarks are a part: only the parts were read",
+    "Arena-Hard's and HealthBench's scores: no real judge gave any, so none was compared with a published one",
     "bfcl's data file (exec_simple): its rule ran on rows of its form and on simple_python's functions",
     "macOS (jobs are spawned there instead of forked) and Windows",
     "OpenAI's and Anthropic's own servers: judges and proposers were on this machine only, scripts behind them",

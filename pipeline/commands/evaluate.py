@@ -64,7 +64,7 @@ def evaluate(
       posttrain evaluate lab/qwen3 --benchmark tiny_gsm8k --limit 100 --repeats 5
       posttrain evaluate ./mine --benchmark gsm8k --split final --base Qwen/Qwen3-1.7B-Base --anchors published
     """
-    from pipeline import chat, judging, models
+    from pipeline import chat, judging, models, plugins
     from pipeline.sandbox.guests import ALLOW
 
     if allow_unsafe_code:
@@ -85,6 +85,8 @@ def evaluate(
     options.plugin("engines", engine, "--engine")
     plain = (_plain(engine), options.thinking(thinking, _plain(engine) if instruct else engine))
     looked_up = {"model"} if engine == RECORDED else set()  # MODEL is then a label
+    if looked_up:  # better refused before a model is built, fetched or scored
+        plugins.entry("engines", engine)(model, file=file)
     for role, name in wanted.items():
         if role not in looked_up:
             models.check(name)

@@ -55,10 +55,10 @@ class Recorded:
         missing = [request.item for request, rows, n in zip(requests, found, wanted, strict=True) if len(rows) < n]
         if missing:
             shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
-            n = max(wanted)
+            lack = f"fewer than {max(wanted)} answers" if max(wanted) > 1 else "no answer"
             raise DataError(
-                f"{self.path}: {len(missing)} of {len(requests)} items have fewer than {n} answers: {shown}; "
-                "add them, or score fewer items with --limit"
+                f"{self.path}: {len(missing)} of {len(requests)} items have {lack}: {shown}; "
+                "add what is missing, or score fewer items with --limit"
             )
         self.unused -= {number for rows in found for number, _ in rows}
         kept = [self._asked(request, rows) for request, rows in zip(requests, found, strict=True)]

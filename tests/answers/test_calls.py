@@ -155,3 +155,79 @@ def test_identical_calls_are_identical_by_value():
     assert not same_call(Call("geo.area", {"base": 10, "height": "5.0"}), gold, [AREA]) and not same_call(
         None, gold, []
     )
+
+
+BOOK = {
+    "name": "book",
+    "parameters": {
+        "type": "dict",
+        "properties": {
+            "city": {"type": "string"}, "n": {"type": "integer"}, "price": {"type": "float"},
+            "ok": {"type": "boolean"}, "tags": {"type": "array", "items": {"type": "string"}},
+            "opt": {"type": "integer"},
+            "more": {"type": "dict", "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}},
+            "at": {"type": "tuple", "items": {"type": "float"}}, "any": {"type": "any"},
+        },
+        "required": ["city", "n", "price", "ok", "tags", "more"],
+    },
+}  # fmt: skip
+BOOKED = {
+    "book": {
+        "city": ["New York", "NYC"], "n": [3], "price": [2.0, 2.5], "ok": [True], "tags": [["a", "b"]], "opt": [7, ""],
+        "more": [{"a": [1], "b": ["z", ""]}], "at": [[1.0, 2.0], ""], "any": [5, ""],
+    }
+}  # fmt: skip
+GIVEN = {"city": "New York", "n": 3, "price": 2.5, "ok": True, "tags": ["a", "b"], "more": {"a": 1, "b": "z"}}
+SAID = "city='New York', n=3, price=2.5, ok=True, tags=['a', 'b'], more={'a': 1, 'b': 'z'}"
+
+
+def booked(text: str) -> str | None:
+    return fault(strict_calls(text), [BOOKED], [BOOK])
+
+
+def as_json(arguments: dict) -> str:
+    return json.dumps([{"name": "book", "arguments": arguments}])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        as_json(GIVEN), as_json({**GIVEN, "price": 2}), as_json({**GIVEN, "city": "nyc"}), as_json({**GIVEN, "opt": 7}),
+        as_json({**GIVEN, "more": {"a": 1}}), as_json({**GIVEN, "at": [1, 2]}), f"book({SAID})", f"[book({SAID})]",
+        f"```python\nbook({SAID})\n```", f"```json\n{as_json(GIVEN)}\n```",
+        f"<tool_call>{as_json(GIVEN)}</tool_call>",
+        json.dumps({"tool_calls": [{"function": {"name": "book", "arguments": json.dumps(GIVEN)}}]}),
+        "book('New York', 3, 2.5, True, ['a', 'b'], more=dict(a=1, b='z'))",
+    ],
+)  # fmt: skip
+def test_a_call_counts_in_every_style_and_with_every_accepted_value(text):
+    assert booked(text) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n": "3"}, {"n": 3.0}, {"n": True}, {"n": None}, {"n": [3]}, {"price": "2.5"}, {"price": 2.51}, {"ok": "true"},
+        {"ok": 1}, {"ok": False}, {"tags": ["b", "a"]}, {"tags": "a,b"}, {"tags": ["a", "b", "b"]}, {"opt": 8},
+        {"tags": [["a", "b"]]}, {"opt": None}, {"opt": ""}, {"more": {"a": "1"}}, {"more": {"a": 1, "c": 1}},
+        {"more": {"b": "z"}}, {"more": '{"a": 1}'}, {"more": [{"a": 1}]}, {"extra": 1}, {"city": "Boston"}, {"any": 6},
+        {"city": ["New York"]}, {"city": ""}, {"city": "New York City"}, {"at": [2.0, 1.0]}, {"at": "(1, 2)"},
+        {"any": "5"}, {"price": float("nan")},
+    ],
+    ids=json.dumps,
+)  # fmt: skip
+def test_one_wrong_argument_is_a_near_miss(change):
+    assert booked(as_json({**GIVEN, **change}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"book({SAID}, n=3)", f"book('New York', {SAID})", f"Book({SAID})", f"api.book({SAID})", f"book(**{GIVEN!r})",
+        f"book({SAID.replace('3', '1 + 2')})", f"book({SAID}), book({SAID})", f"<think>book({SAID})</think>Done.",
+        "book()", as_json(GIVEN)[:-2], as_json(GIVEN).replace('"n": 3', '"n": 3, "n": 3'), "[]", "",
+        f"book({SAID.replace(chr(123), 'dict(a=2, **' + chr(123)).replace(chr(125), chr(125) + ')')})",
+    ],
+)  # fmt: skip
+def test_a_call_that_python_or_the_function_would_refuse_does_not_count(text):
+    assert booked(text)

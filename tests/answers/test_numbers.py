@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import time
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.answers.numbers import lenient_number, parse, same_number, strict_number
+from pipeline.answers.numbers import lenient_number, number_scores, parse, same_number, strict_number
+from pipeline.answers.reasoning import spoken
 
 
 @pytest.mark.parametrize(
@@ -78,3 +81,63 @@ def test_a_whole_number_is_read_back_in_any_of_the_usual_forms(number):
 @given(st.text())
 def test_any_text_is_read_without_an_error(text):
     lenient_number(text), strict_number(text), parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("ANSWER: 1 000", 1000),
+        ("ANSWER: 1.234.567", 1_234_567),
+        ("ANSWER: $2 million", 2_000_000),
+        ("About 3.5 thousand people.", 3500),
+        ("ANSWER: 3\u00bd", 3.5),
+        ("ANSWER - 18", 18),
+        ("- 18", 18),
+        ("x = - 18", -18),
+        ("ANSWER: - 18", -18),
+        ("It falls to -5 degrees.", -5),
+        ("18 is the final answer, not 20.", 18),
+        ("Therefore 18 is the answer. She had 20 at first.", 18),
+        ("What is the answer? It leaves 0.", 0),
+        ("the answer is 7 = 3 + 4", 7),
+        ("The answer is 3 + 4 = 7", 7),
+        ("\\boxed{7 = 3 + 4}", 7),
+        ("ANSWER: " + "9" * 5000, None),
+        ("1/0", None),
+    ],
+)
+def test_more_ways_in_which_people_write_numbers(text, value):
+    found = lenient_number(text)
+    assert found is None if value is None else found == Fraction(value)
+
+
+@pytest.mark.parametrize(
+    "part", ["9", "9 ", "111,", "\\boxed{", "{", "<think>", "the answer is ", "####", "1/", "and "]
+)
+def test_a_model_that_loops_is_read_in_no_time(part):
+    text = part * (60_000 // len(part))
+    begun = time.process_time()
+    for before in ("", "ANSWER: "):
+        number_scores(before + text, "18")
+    assert time.process_time() - begun < 6.0
+
+
+TAGS = ["<think>", "</think>", "<Reasoning>", "</reasoning>", "</THINK>", "a", " b\n", "<thought>", "</thought>"]
+BLOCK = re.compile(r"<(think|thinking|thought|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+END = re.compile(r"\A.*</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
+BEGIN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+
+
+@given(st.lists(st.sampled_from(TAGS), max_size=10))
+def test_one_pass_over_think_blocks_is_what_three_patterns_say(parts):
+    text = "".join(parts)
+    rest = END.sub("", BLOCK.sub("", text))
+    begun = BEGIN.search(rest)
+    assert spoken(text) == (rest[: begun.start()] if begun else rest)
+
+
+@pytest.mark.parametrize("gold", ["2", "18", "999", "57500000", "1000000000"])
+def test_the_next_whole_number_is_another_one_however_large(gold):
+    assert same_number(Fraction(gold), gold) and same_number(Fraction(int(gold)) + Fraction(1, 10**9), gold)
+    for wrong in (int(gold) + 1, int(gold) - 1, -int(gold), int(gold) + Fraction(1, 2)):
+        assert not same_number(Fraction(wrong), gold)

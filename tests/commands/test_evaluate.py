@@ -72,9 +72,10 @@ def test_items_without_an_answer_are_listed_and_nothing_is_printed(run):
     code, out, err = run(answers("tiny_gsm8k", 6), "--benchmark", "tiny_gsm8k", "--limit", 8)
     assert (code, out) == (2, "")
     [line] = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert "answers.jsonl: 2 of 8 items have fewer than 1 answers: " in line
+    assert "answers.jsonl: 2 of 8 items have no answer: " in line
 
 
 def test_a_broken_file_of_answers_is_the_users_error(run):
     code, out, err = run([{"index": 0, "response": None}], "--benchmark", "tiny_gsm8k")
     assert (code, out) == (2, "") and 'answers.jsonl, row 1: "response" must be a text' in err
+    assert err.count("\n") == 1, "it is read before anything else is done"

@@ -55,7 +55,7 @@ def test_a_line_may_name_its_benchmark_and_a_part_has_its_whole_s_answers_by_id(
 
 def test_an_index_beside_the_whole_s_name_counts_in_the_whole_where_a_part_is_asked_for(tmp_path, recorded):
     rows = [{"index": number, "benchmark": "b", "response": f"to {number}"} for number in range(4)]
-    with pytest.raises(DataError, match="1 of 1 items have fewer than 1 answers: item-0"):
+    with pytest.raises(DataError, match="1 of 1 items have no answer: item-0"):
         recorded(*rows).generate([asked(0, benchmark="b:part")])
     engine = open_engine("any label", str(tmp_path / "answers.jsonl"), places={"x": 2, "y": 3})
     found = engine.generate([asked(0, "x", "b:part"), asked(1, "y", "b:part")])
@@ -97,7 +97,7 @@ def test_whether_an_answer_stopped_is_not_known_unless_the_line_says_so(recorded
 def test_items_without_an_answer_are_listed_and_answers_to_others_counted(recorded):
     engine = recorded({"index": 0, "response": "a"}, {"id": "of another split", "response": "b"})
     assert texts(engine.generate([asked(0)])) == [["a"]] and engine.unused == {2}
-    with pytest.raises(DataError, match="7 of 8 items have fewer than 1 answers: item-1, .*item-5 and 2 more"):
+    with pytest.raises(DataError, match="7 of 8 items have no answer: item-1, .*item-5 and 2 more"):
         engine.generate([asked(index) for index in range(8)])
 
 

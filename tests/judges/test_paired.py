@@ -134,7 +134,12 @@ def test_the_command_s_wrong_input_is_one_line(command, tmp_path):
     person = write(tmp_path / "person.jsonl", [row("i", "B>A", "A>B")])
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"id": "i"')
-    for path, said in ((tmp_path / "empty", "no items.jsonl there"), (tmp_path / "no.jsonl", "no such file"),
-                       (broken, "line 1: not JSON")):  # fmt: skip
+    cases = {
+        tmp_path / "empty": "no items.jsonl there",
+        tmp_path / "no.jsonl": "no such file",
+        tmp_path / "no": "no such file or folder",
+        broken: "line 1: not JSON",
+    }
+    for path, said in cases.items():
         code, out, err = command("bench", "judges", person, path)
         assert (code, out, err.count("\n")) == (2, "", 1) and said in err

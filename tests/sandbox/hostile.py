@@ -168,5 +168,150 @@ PROGRAMS = {
         """,
         "AssertionError",
     ),
+    "a text that equals everything": (
+        """
+        class A(str):
+            def __eq__(self, other): return True
+        def f(x):
+            return A("")
+        """,
+        "AssertionError",
+    ),
+    "a class that equals everything": (
+        """
+        class M(type):
+            def __eq__(cls, other): return True
+            __hash__ = type.__hash__
+        class A(metaclass=M): pass
+        def f(x):
+            return A
+        """,
+        "AssertionError",
+    ),
+    "a dict that lies about its module": (
+        """
+        import collections
+        class A(collections.OrderedDict):
+            def __eq__(self, other): return True
+        A.__module__ = "collections"
+        def f(x):
+            return A()
+        """,
+        "AssertionError",
+    ),
+    "SystemExit when it is called": (
+        """
+        def f(x):
+            raise SystemExit(0)
+        """,
+        "SystemExit",
+    ),
+    "KeyboardInterrupt when it is called": (
+        """
+        def f(x):
+            raise KeyboardInterrupt
+        """,
+        "KeyboardInterrupt",
+    ),
+    "an error that exits when it is shown": (
+        """
+        import os
+        class E(Exception):
+            def __str__(self): os._exit(0)
+        def f(x):
+            raise E
+        """,
+        "exited before",
+    ),
+    "exit 0 by an alarm": (
+        """
+        import os, signal
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+        signal.alarm(1)
+        def f(x):
+            while True:
+                pass
+        """,
+        "exited before",
+    ),
+    "looking for the tests in frames and in memory": (
+        """
+        import gc, sys
+        def f(x):
+            frame, seen = sys._getframe(), [str(each) for each in gc.get_objects() if isinstance(each, dict)]
+            while frame:
+                seen.append(str(frame.f_locals))
+                frame = frame.f_back
+            return x + 1 if any("assert " + "candidate" in each for each in seen) else 0
+        """,
+        "AssertionError",
+    ),
+    "answering through its caller's frame": (
+        """
+        import sys
+        def f(x):
+            frame = sys._getframe()
+            while frame:
+                for value in list(frame.f_locals.values()):
+                    if getattr(value, "__name__", "") == "exchange":
+                        value({"passed": True})
+                frame = frame.f_back
+            return 0
+        """,
+        ANYTHING,
+    ),
+    "patching json and os": (
+        """
+        import json, os
+        dumps, write = json.dumps, os.write
+        json.dumps = lambda message, **_: dumps({"passed": True})
+        os.write = lambda descriptor, data: write(descriptor, b'{"passed": true}\\n') and len(data)
+        def f(x):
+            return 0
+        """,
+        ANYTHING,
+    ),
+    "patching unittest and every assert method": (
+        """
+        import unittest
+        for name in dir(unittest.TestCase):
+            if name.startswith("assert"):
+                setattr(unittest.TestCase, name, lambda *_, **__: None)
+        def f(x):
+            return 0
+        """,
+        "AssertionError",
+    ),
+    "writing to the descriptors of all processes": (
+        """
+        import os
+        def f(x):
+            for process in filter(str.isdigit, os.listdir("/proc")):
+                for d in range(16):
+                    try:
+                        with open(f"/proc/{process}/fd/{d}", "wb", buffering=0) as file:
+                            file.write(b'{"passed": true}\\n')
+                    except OSError: pass
+            return 0
+        """,
+        ANYTHING,
+    ),
+    "becoming another program": (
+        """
+        import os, sys
+        def f(x):
+            os.execv(sys.executable, [sys.executable, "-c", "print('{\\"passed\\": true}')"])
+        """,
+        ANYTHING,
+    ),
+    "writing into memory that ints live in": (
+        """
+        import ctypes
+        def f(x):
+            ctypes.memmove(id(2) + 24, id(0) + 24, 4)
+            return 0
+        """,
+        ANYTHING,
+    ),
 }
 HOSTILE = {name: (dedent(program), said) for name, (program, said) in PROGRAMS.items()}
