@@ -186,7 +186,7 @@ def _spoken(messages: list[Message], family: Family) -> list[Message]:
 
 
 def _without_thoughts(message: Message) -> Message:
-    content = message.get("content")
+    content = message.get("content") or ""
     thoughts = _THOUGHTS.match(content) if isinstance(content, str) else None
     if thoughts is None or (thoughts.end() == len(content) and not message.get("tool_calls")):
         return message

@@ -65,7 +65,7 @@ def embedding_share(pair: Pair) -> dict[str, float]:
     """
     rows = embedding_parameters(pair.shape)
     each = {"lora": FROZEN, "lora_embeddings": FROZEN + TRAINED, "full": TRAINED}
-    shares = {method: each[method] * rows / training_bytes(pair, method) for method in METHODS}
+    shares = {str(method): each[method] * rows / training_bytes(pair, method) for method in METHODS}
     return {"parameters": rows / pair.parameters, **shares}
 
 
