@@ -123,9 +123,9 @@ def prepare(tokenizer: Any, family: Family) -> Any:
 
     Changes the tokenizer and returns it. Raises InputError if the vocabulary lacks a token that the family needs.
     """
-    vocabulary = tokenizer.get_vocab()
+    number = tokenizer.backend_tokenizer.token_to_id  # without a copy of the vocabulary
     for token in (family.end_of_turn, family.pad, family.bos):
-        if token is not None and token not in vocabulary:
+        if token is not None and number(token) is None:
             raise InputError(f"{tokenizer.name_or_path}: the tokenizer has no {token}, which {family.name} needs")
     own = tokenizer.chat_template
     if not own or _DATED in str(own) or own == family.chat_template:
@@ -186,7 +186,7 @@ def _spoken(messages: list[Message], family: Family) -> list[Message]:
 
 
 def _without_thoughts(message: Message) -> Message:
-    content = message.get("content")
+    content = message.get("content") or ""
     thoughts = _THOUGHTS.match(content) if isinstance(content, str) else None
     if thoughts is None or (thoughts.end() == len(content) and not message.get("tool_calls")):
         return message

@@ -57,6 +57,18 @@ def embedding_parameters(shape: Shape) -> int:
     return shape.vocabulary * shape.hidden * (1 if shape.tied else 2)
 
 
+def embedding_share(pair: Pair) -> dict[str, float]:
+    """The share of the embeddings in a model's parameters and, by method, in the memory that training it takes.
+
+    Small models of large vocabularies are mostly embeddings. Their logits (see above) are not in it: they are the other
+    thing that a vocabulary costs.
+    """
+    rows = embedding_parameters(pair.shape)
+    each = {"lora": FROZEN, "lora_embeddings": FROZEN + TRAINED, "full": TRAINED}
+    shares = {str(method): each[method] * rows / training_bytes(pair, method) for method in METHODS}
+    return {"parameters": rows / pair.parameters, **shares}
+
+
 def parameters(shape: Shape) -> int:
     """Parameters of embeddings and linear layers: all but the norms and what is no decoder, under 1% of a big model."""
     matrices = shape.layers * sum(inputs * outputs for inputs, outputs in linear_layers(shape))

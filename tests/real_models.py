@@ -69,7 +69,7 @@ def engine(name: str) -> Any:
 
 
 def tokenizer(name: str) -> Any:
-    """The engine's tokenizer, prepared for its family; the template is its own, SmolLM3's the family's."""
+    """The engine's tokenizer, with the template that it came with; SmolLM3's came with none and has the family's."""
     return engine(name).tokenizer
 
 

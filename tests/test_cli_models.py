@@ -119,6 +119,9 @@ def test_models_are_listed_with_what_is_needed_to_choose_one(run):
     assert code == 0 and base["instruct"] == "Qwen/Qwen3-1.7B" and base["revision"] == "main"
     assert base["parameters"] == 1_720_574_976 and base["licence"] == "Apache-2.0" and not base["gated"]
     assert set(base["memory_bytes"]) == {"lora", "lora_embeddings", "full"}
+    assert base["embeddings"]["rows"] == 151_936 and 0.18 < base["embeddings"]["share"]["parameters"] < 0.19
+    assert "151,936 embeddings: 18% of the parameters, 9%, 47%, 16% of that memory" in base["summary"]
+    assert 0 < rows["lab/qwen3-base"]["embeddings"]["share"]["parameters"] < 1
     assert rows["google/gemma-3-4b-pt"]["gated"] and not rows["HuggingFaceTB/SmolLM3-3B-Base"]["gated"]
     assert rows["lab/gemma3-base"]["parameters"] < 1_000_000
     assert all(row["summary"] for row in rows.values())

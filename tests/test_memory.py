@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import memory, plugins
 from pipeline.family import Pair
+from pipeline.paths import PACKAGE
 
 PAIRS = [
     pytest.param(name, pair, id=pair.base)
@@ -47,6 +48,26 @@ def test_a_pairs_parameters_are_those_of_its_class_at_its_size(family, pair):
     assert pair.parameters == sum(p.numel() for p in model.parameters())
     extra = sum(p.numel() for name, p in model.named_parameters() if "vision" in name or "projector" in name)
     assert memory.parameters(pair.shape) == pytest.approx(pair.parameters - extra, rel=0.01)
+
+
+@pytest.mark.parametrize(("family", "pair"), PAIRS)
+def test_embeddings_are_the_share_of_parameters_that_the_class_has_and_less_of_the_memory_than_all(family, pair):
+    model = on_paper(family, pair)
+    sides = {id(side.weight): side.weight for side in (model.get_input_embeddings(), model.get_output_embeddings())}
+    rows = sum(weight.numel() for weight in sides.values()) // (1 if len(sides) == 1 or not pair.shape.tied else 2)
+    share = memory.embedding_share(pair)
+    assert share["parameters"] == rows / pair.parameters
+    assert share["lora"] < share["full"] < share["parameters"] < share["lora_embeddings"] < 1
+    assert memory.training_bytes(pair, "lora_embeddings") == memory.training_bytes(pair, "lora") + 16 * rows
+
+
+@pytest.mark.parametrize(("family", "pair"), PAIRS)
+def test_the_documented_shares_are_the_formulas(family, pair):
+    shape, share = pair.shape, memory.embedding_share(pair)
+    size = f"{shape.vocabulary:,} x {shape.hidden:,}{'' if shape.tied else ', untied'}"
+    shares = " | ".join(f"{share[which]:.0%}" for which in ("parameters", *memory.METHODS))
+    line = f"| {pair.base} | {size} | {memory.embedding_parameters(shape) / 1e6:,.0f} | {shares} |"
+    assert line in (PACKAGE.parent / "docs" / "families.md").read_text().splitlines()
 
 
 def test_an_adapters_parameters_are_those_that_peft_adds():

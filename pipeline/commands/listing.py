@@ -27,10 +27,12 @@ def models() -> Rows:
     `--family auto` takes others, too.
     """
     from pipeline import plugins
-    from pipeline.memory import parameters
+    from pipeline.memory import embedding_parameters, parameters
 
     rows, shape = [*catalogue_rows(), *converted_rows()], lab_shape()
-    made = {"parameters": parameters(shape), "licence": "Apache-2.0", "gated": False, "revision": None}
+    size = parameters(shape)
+    embeddings = {"rows": shape.vocabulary, "share": {"parameters": embedding_parameters(shape) / size}}
+    made = {"parameters": size, "licence": "Apache-2.0", "gated": False, "revision": None, "embeddings": embeddings}
     built = _labs_built()
     for name in plugins.names("families"):
         family, base = plugins.load("families", name).FAMILY, f"lab/{name}-base"
@@ -93,15 +95,20 @@ def folder_bytes(folder: Path) -> int:
 
 def hub_rows(family: str, pair: Pair) -> Rows:
     """A pair on the Hub: what is known of it, and the bytes that training it takes by each method."""
-    from pipeline.memory import METHODS, training_bytes
+    from pipeline.memory import METHODS, embedding_share, training_bytes
 
-    memory = {method: training_bytes(pair, method) for method in METHODS}
-    facts = {"family": family, **pair.model_dump(exclude={"shape"}), "memory_bytes": memory}
+    memory, share = {method: training_bytes(pair, method) for method in METHODS}, embedding_share(pair)
+    embeddings = {"rows": pair.shape.vocabulary, "share": share}
+    facts = {
+        "family": family, **pair.model_dump(exclude={"shape"}), "memory_bytes": memory, "embeddings": embeddings
+    }  # fmt: skip
     told = {method: console.size(taken) for method, taken in memory.items()}
+    of_memory = ", ".join(f"{share[method]:.0%}" for method in METHODS)
     base = (
         f"base; instruct {pair.instruct}, revision {pair.revision} (not pinned), {pair.parameters / 1e9:.1f}B, "
         f"{pair.licence}{', gated' if pair.gated else ''}; "
-        f"memory: LoRA {told['lora']} (with embeddings {told['lora_embeddings']}), full {told['full']}"
+        f"memory: LoRA {told['lora']} (with embeddings {told['lora_embeddings']}), full {told['full']}; "
+        f"{pair.shape.vocabulary:,} embeddings: {share['parameters']:.0%} of the parameters, {of_memory} of that memory"
     )
     return [
         {"name": pair.base, "summary": base, **facts},
