@@ -82,7 +82,11 @@ def check(asked: Asked) -> Recipe:
     plugins.load("executors", asked.executor)
     if asked.family != AUTO:
         named(asked.family)
-    recipe = load_recipe(asked.recipe) if asked.recipe else _own_recipe(benchmark, asked.data, asked.model)
+    recipe = (
+        load_recipe(asked.recipe)
+        if asked.recipe
+        else _own_recipe(benchmark, asked.data, models.parameters(asked.model))
+    )
     if asked.data is not None:
         mixed = tuple(DataRef(name=name) for name in asked.data)
         stages = tuple(stage.model_copy(update={"data": mixed}) for stage in recipe.stages)
@@ -93,14 +97,14 @@ def check(asked: Asked) -> Recipe:
     return recipe.model_copy(update={"model": asked.model})
 
 
-def _own_recipe(benchmark: Benchmark, data: tuple[str, ...] | None, model: str) -> Recipe:
-    """The default recipe for the benchmark and the model's size, with those of its sources that are at hand.
+def _own_recipe(benchmark: Benchmark, data: tuple[str, ...] | None, parameters: int | None = None) -> Recipe:
+    """The default recipe for the benchmark and a model of that size, with those of its sources that are at hand.
 
     `data` will take their place.
 
     Raises InputError if no source is at hand and none was named.
     """
-    recipe = load_recipe(sizes.recipe_for(benchmark.recipe, models.parameters(model)))
+    recipe = load_recipe(sizes.recipe_for(benchmark.recipe, parameters))
     if data is not None:
         return recipe
     stages = []
