@@ -14,6 +14,7 @@ from pipeline import (
     catalogue,
     chat,
     judging,
+    lookcost,
     machine,
     models,
     opening,
@@ -23,6 +24,7 @@ from pipeline import (
     published,
     sandbox,
     sideeffects,
+    sizes,
 )
 from pipeline import reference as references
 from pipeline.dressing import AUTO, named, with_family
@@ -89,7 +91,11 @@ def check(asked: Asked) -> Recipe:
     plugins.load("executors", asked.executor)
     if asked.family != AUTO:
         named(asked.family)
-    recipe = load_recipe(asked.recipe) if asked.recipe else _own_recipe(benchmark, asked.data)
+    recipe = (
+        load_recipe(asked.recipe)
+        if asked.recipe
+        else _own_recipe(benchmark, asked.data, models.parameters(asked.model))
+    )
     if asked.data is not None:
         mixed = tuple(DataRef(name=name) for name in asked.data)
         stages = tuple(stage.model_copy(update={"data": mixed}) for stage in recipe.stages)
@@ -100,12 +106,14 @@ def check(asked: Asked) -> Recipe:
     return recipe.model_copy(update={"model": asked.model})
 
 
-def _own_recipe(benchmark: Benchmark, data: tuple[str, ...] | None) -> Recipe:
-    """The benchmark's default recipe, with those of its sources that are at hand; `data` will take their place.
+def _own_recipe(benchmark: Benchmark, data: tuple[str, ...] | None, parameters: int | None = None) -> Recipe:
+    """The default recipe for the benchmark and a model of that size, with those of its sources that are at hand.
+
+    `data` will take their place.
 
     Raises InputError if no source is at hand and none was named.
     """
-    recipe = load_recipe(benchmarks.recipe_address(benchmark))
+    recipe = load_recipe(sizes.recipe_for(benchmarks.recipe_address(benchmark), parameters))
     if data is not None:
         return recipe
     stages = []
@@ -188,9 +196,10 @@ def to_request(
         off_target=asked.off_target,
         before=before,
     )
+    request = request.model_copy(update={"search_limit": _look(asked, benchmark, key, told)})
     with _timed(before, "fetching data sets"):
         sources = [name for name in opening.sources(request, benchmark) if _can_be_had(name, recipe, key, told)]
-    prior = prior_changes(recipe, search_space(recipe, sources))
+    prior = prior_changes(recipe, search_space(recipe, sources), sizes.is_small(models.parameters(asked.model)))
     return request.model_copy(update={"sources": tuple(sources), "prior": prior, "before": before})
 
 
@@ -199,6 +208,18 @@ def _compared_with(asked: Asked) -> str | None:
     if asked.against is not None:
         return asked.against.model
     return (asked.instruct or models.sibling(asked.model)) if asked.reference else None
+
+
+def _look(asked: Asked, benchmark: Benchmark, key: ItemsKey, told: Callable[[str], None]) -> int | None:
+    """How many search items trials are scored on, where all of them would take too much of the budget."""
+    if benchmark.program is not None or "world" in benchmark.items:
+        return None
+    found = benchmarks.items(benchmark, "search", key)
+    parameters, seconds = models.parameters(asked.model), asked.budget.seconds
+    limit = lookcost.affordable(machine.cached(), parameters, found, benchmark.max_tokens, seconds)
+    if limit is not None:
+        told(f"trials are scored on {limit} of {len(found)} search items: all of them would take too long here")
+    return limit
 
 
 def _can_be_had(name: str, recipe: Recipe, key: ItemsKey, told: Callable[[str], None]) -> bool:

@@ -125,7 +125,8 @@ def _part_of(benchmark: Benchmark, found: ItemsSource | None, part: str) -> Benc
         if split in items:
             items[split]["sets"] = [part]
     # what was published is of the whole
-    return benchmark.model_copy(update={"name": f"{benchmark.name}:{part}", "items": items, "anchors": None})
+    changes = {"name": f"{benchmark.name}:{part}", "items": items, "anchors": None}
+    return benchmark.model_copy(update=changes | {"max_tokens": found.part_tokens.get(part, benchmark.max_tokens)})
 
 
 def _items_of(benchmark: Benchmark) -> ItemsSource | None:

@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.recipe import apply_changes, fingerprint, load_recipe, recipe_names
+from pipeline.sizes import SUFFIX
 from pipeline.space import check_space
 from pipeline.types import Recipe, Space
 
 LAB = "lab/"  # rates and lengths of lab models are not those of real ones: each has its own recipes
 
 
-def prior_changes(recipe: Recipe, space: Space) -> tuple[dict[str, Any], ...]:
+def prior_changes(recipe: Recipe, space: Space, is_small: bool = False) -> tuple[dict[str, Any], ...]:
     """Patches that give `recipe` the parameters of each shipped recipe for models of its scale, without repetitions.
+
+    `is_small` of the run's model: whether the small variants of recipes count (see `pipeline.sizes`), or the others.
 
     Parameters only, and only those in `space`: the mixture is for the agent to find. The first patch is empty.
     """
     whole = apply_changes(recipe, {})
     patches: dict[str, dict[str, Any]] = {fingerprint(whole): {}}
     for name in recipe_names():
+        if name.endswith(SUFFIX) != (is_small and not recipe.model.startswith(LAB)):
+            continue
         other = load_recipe(name)
         if other.model.startswith(LAB) == recipe.model.startswith(LAB) and _alike(whole, other):
             changes = _changes(whole, other, space)

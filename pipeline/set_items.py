@@ -73,10 +73,14 @@ class SetItems(Strict):
     final: SplitOf
     fewshot: SplitOf | None = None
     parts: bool = False
+    part_tokens: dict[str, int] = {}  # of an answer at most, where a part alone needs fewer than the whole
     whole: bool = False
 
     @model_validator(mode="after")
     def _disjoint(self) -> Self:
+        for name in self.part_tokens:
+            if name not in self.sets:
+                raise ValueError(f"part_tokens: set '{name}' is not among sets: {', '.join(self.sets)}")
         for split in (self.search, self.final, self.fewshot):
             for name in split.sets if split else ():
                 if name not in self.sets:

@@ -3,18 +3,23 @@
 The lowest rung probes every source alone. Mixtures start a rung higher, first of all sources that showed promise, then
 near the leader (`_drawing.py`); a source alone is a probe and is promoted only where nothing is to be mixed. The best
 third of a rung is promoted to three times its length. The last part of the budget belongs to the leader.
+Where scoring a model takes so long that the budget pays for a few looks only, there is nothing to halve: the recipe as
+it is gets the whole budget.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
 from pipeline.agents import _drawing
 from pipeline.agents._going_on import go_on, last_stretch, open_trials
-from pipeline.agents._pace import ETA, Pace, can_continue, score_of
+from pipeline.agents._pace import ETA, EXPLORE_SHARE, Pace, can_continue, score_of
 from pipeline.contracts import Agent
 from pipeline.types import Brief, Budget, Proposal, Trial
+
+LEAST_LOOKS = 12  # scorings that the exploring part of the budget must pay for, training left out
 
 
 def create(brief: Brief, seed: int) -> Agent:
@@ -32,6 +37,8 @@ class Asha:
         """The last stretch of the leader; else a promotion that is due; else a new recipe at the lowest rung."""
         trials = [trial for trial in history if trial.kind == "recipe"]
         pace = Pace(self.brief, trials)
+        if not trials and _looks(self.brief, history) < LEAST_LOOKS:
+            return self._propose({}, 1.0, "the recipe as it is, all the way: looking at more of them costs too much")
         if pace.is_late(remaining):
             last = self._last_stretch(trials, pace, remaining)
             if last is not None or any(trial.state == "pending" for trial in trials):
@@ -77,3 +84,11 @@ class Asha:
             changes=changes, fidelity=round(fidelity, 6), parent=parent.id if parent else None, rationale=why,
             author="asha",
         )  # fmt: skip
+
+
+def _looks(brief: Brief, history: Sequence[Trial]) -> float:
+    """How many models the exploring part of the budget could score, by what scoring the quickest anchor took."""
+    took = [trial.outcome.cost.seconds for trial in history if trial.kind == "anchor" and trial.outcome]
+    if brief.budget.seconds is None or not took:
+        return math.inf
+    return EXPLORE_SHARE * brief.budget.seconds * brief.slots / max(min(took), 1e-3)

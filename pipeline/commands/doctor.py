@@ -27,6 +27,7 @@ UNTESTED = (
     "SmolLM3's own tokenizer: could not be had; its chat template is rebuilt from the published one, without its date",
     "models taken by --family auto: real chat templates on tiny random models; no code of a model's own is run",
     "mixtures of experts, quantised checkpoints and adapters other than LoRA's kind",
+    "GGUF files: one real one (llama, Q4_1); the other architectures and packings on tiny files that were written here",
     "GPQA's own items, which are gated: none could be had",
     "the Hub's whole files of Arena-Hard and HealthBench, of which the benchmarks are a part: only the parts were read",
     "Arena-Hard's and HealthBench's scores: no real judge gave any, so none was compared with a published one",

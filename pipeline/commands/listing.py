@@ -75,7 +75,7 @@ def converted_rows() -> Rows:
         {
             **facts, "name": facts["file"], "cached": True,
             "summary": f"a GGUF file ({facts['architecture']}, {facts['quantisation']}, "
-            f"{facts['parameters'] / 1e6:.0f}M), converted; in the cache ({console.size(facts['bytes'])})",
+            f"{facts['parameters'] / 1e6:.3g}M), converted; in the cache ({console.size(facts['bytes'])})",
         }
         for facts in convert.listing()
         if facts["folder"] not in known

@@ -64,18 +64,22 @@ def try_model(
         answers = _answers(folder, asked, system, max_tokens, temperature, seed, thinking)
     progress.close()
     if as_json:
-        found = [
-            {"text": text, "answer": each.text, "stopped": each.stopped, "ending": each.ending, "tokens": each.tokens}
-            for text, each in zip(asked, answers, strict=True)
-        ]
-        console.document({"model": model, "folder": folder, "answers": found})
+        console.document({"model": model, "folder": folder, "answers": _told(asked, answers)})
         return
-    for number, (text, each) in enumerate(zip(asked, answers, strict=True)):
+    for number, (text, found) in enumerate(zip(asked, answers, strict=True)):
         if len(asked) > 1:
             print(f"{chr(10) * (number > 0)}> {text}")
-        print(each.text, flush=True)
-        if not each.stopped:
-            progress.say(f"(did not stop: cut off after {each.tokens} tokens; --max-tokens N allows more)")
+        print(found.text, flush=True)
+        if not found.stopped:
+            progress.say(f"(did not stop: cut off after {found.tokens} tokens; --max-tokens N allows more)")
+
+
+def _told(texts: list[str], answers: list[Completion]) -> list[dict[str, Any]]:
+    """What --json tells of each question."""
+    return [
+        {"text": text, "answer": each.text, "stopped": each.stopped, "ending": each.ending, "tokens": each.tokens}
+        for text, each in zip(texts, answers, strict=True)
+    ]
 
 
 def place_of(model: str) -> str:

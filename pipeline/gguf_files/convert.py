@@ -112,7 +112,7 @@ def _convert(header: Header, folder: Path, told: Told, facts: dict[str, Any]) ->
     from pipeline.gguf_files.tokenizer import place
     from pipeline.gguf_files.weights import plan, write
 
-    what = f"converting {header.path.name} ({header.quantisation}, {header.parameters / 1e6:.0f} M parameters)"
+    what = f"converting {header.path.name} ({header.quantisation}, {header.parameters / 1e6:.3g} M parameters)"
     told(what)
     for left in root().glob(f".{folder.name}.*"):  # of a conversion that was killed: the lock is ours
         shutil.rmtree(left, ignore_errors=True)

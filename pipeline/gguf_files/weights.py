@@ -93,9 +93,9 @@ def slices(header: Header, place: TensorPlace) -> Iterator[npt.NDArray[Any]]:
     """A tensor's numbers, some rows at a time, in transformers' order: float32, or as stored (BF16: as uint16)."""
     from gguf import GGMLQuantizationType, quants
 
-    rows = place.shape[0] if len(place.shape) > 1 else 1
-    packed = np.memmap(header.path, np.uint8, "r", place.begin, (rows, place.size // rows))
     order, offset = _order(header, place.name, place.shape), _offset(header, place.name)
+    rows = place.shape[0] if len(place.shape) > 1 or order is not None else 1
+    packed = np.memmap(header.path, np.uint8, "r", place.begin, (rows, place.size // rows))
     step = max(1, SLICE // (place.numbers // rows))
     for begin in range(0, rows, step):
         chosen = slice(begin, begin + step) if order is None else order[begin : begin + step]

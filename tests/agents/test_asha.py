@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from pipeline.agents import _drawing, asha
 from pipeline.agents._pace import ETA, Pace
 from pipeline.recipe import apply_changes, load_recipe, search_space
@@ -106,3 +108,12 @@ def test_sources_are_valued_by_the_best_they_had_a_share_in() -> None:
 
     values = _drawing.source_values([(trial("maths_2", 0.25), 1.0), (trial("maths_3", 0.25), 0.2)])
     assert values["maths_2"] == 0.5 and values["maths_1"] > values["maths_2"] > values["maths_3"]
+
+
+@pytest.mark.parametrize(("seconds", "explores"), [(60.0, False), (600.0, False), (7200.0, True)])
+def test_where_looks_are_dear_the_recipe_as_it_is_gets_the_whole_budget(seconds, explores):
+    told = brief(seconds)
+    slow = Trial(id="base", kind="anchor", state="scored", outcome=Outcome(cost=Cost(seconds=110.0)))
+    slower = slow.model_copy(update={"id": "base_few_shot", "outcome": Outcome(cost=Cost(seconds=300.0))})
+    proposal = asha.create(told, 0).propose([slow, slower], Budget(seconds=seconds))
+    assert (proposal.changes != {}) == explores and (proposal.fidelity < 0.1) == explores

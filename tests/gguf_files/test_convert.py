@@ -46,10 +46,21 @@ def logits(folder, **how):
         return model(IDS).logits
 
 
-@pytest.mark.parametrize("kind", ["llama", "llama untied", "qwen3", "smollm3", "gemma3"])
+def randomise_biases(folder):
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    for name, values in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(values)
+    model.save_pretrained(folder)
+
+
+@pytest.mark.parametrize("kind", ["llama", "llama untied", "llama biased", "qwen3", "smollm3", "gemma3"])
 def test_the_converted_model_computes_what_the_original_does(tmp_path, kind):
     if kind.startswith("llama"):
-        original = foreign_models.llama(tmp_path / "m", foreign_models.tokenizer(CHATML), tied="untied" not in kind)
+        sizes = {"attention_bias": True} if "biased" in kind else {}
+        tokens = foreign_models.tokenizer(CHATML)
+        original = foreign_models.llama(tmp_path / "m", tokens, tied="untied" not in kind, **sizes)
+        randomise_biases(original)
     elif kind == "smollm3":  # every fourth layer without positions: the file does not say so
         original = foreign_models.smollm3(tmp_path / "m")
     else:
