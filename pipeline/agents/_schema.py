@@ -10,6 +10,7 @@ from pipeline.providers.client import Form
 from pipeline.types import Brief, Dimension
 
 Schema = dict[str, Any]
+SENTENCES = 300  # characters: a small model under a grammar would fill its whole reply
 
 
 def form(brief: Brief, named: Sequence[Strategy]) -> Form:
@@ -21,7 +22,7 @@ def form(brief: Brief, named: Sequence[Strategy]) -> Form:
     stage = _object({"share": {"type": "number", "exclusiveMinimum": 0}, "data": data, "params": _object(params)})
     stages = {"type": "array", "minItems": 1, "maxItems": 4, "items": stage | {"required": ["data"]}}
     answer = {
-        "rationale": {"type": "string"},
+        "rationale": {"type": "string", "maxLength": SENTENCES},
         "parent": {"type": "string"},
         "changes": _object({**places, "stages": stages}),
         "predicted_score": {"type": "number", "minimum": 0, "maximum": 1},
