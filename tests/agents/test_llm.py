@@ -352,9 +352,9 @@ def test_a_small_context_gets_a_brief_that_fits_repairs_included(bench: Bench, p
         assert {card["name"] for card in state["data_sources"]} == {"maths_1", "maths_2", "maths_3"}
         assert "stages.0.data" in state["search_space"]
     prompts = {body["messages"][0]["content"].partition(" ")[0] for body in provider.requests}
-    assert prompts == {"You"} and states(provider)[-1]["recent_trials"]
+    assert prompts == {"You"} and any(state.get("recent_trials") for state in states(provider))
     short = [body for body in provider.requests if body["messages"][0]["content"].startswith("You choose")]
-    assert bool(short) is (context == 2_048)
+    assert bool(short) is (context < 8_192)
     assert all('"stages.0.data": {"maths_1": 0.7, "maths_2": 0.3}' in body["messages"][0]["content"] for body in short)
 
 
