@@ -157,6 +157,7 @@ _LAST_TRIMS: tuple[Trim, ...] = (
     _fewer_parameters,
     _cards_keep("name"),
     _drop("best_of_each_strategy"),
+    _drop("anchors", "optimiser"),
     _drop_first("recent_trials"),
-    _drop("optimiser", "task"),
+    _drop("task"),
 )

@@ -18,6 +18,7 @@ from pipeline.agents._critic import Veto
 from pipeline.agents._critic_options import CriticOptions
 from pipeline.agents._llm_options import live, room_of
 from pipeline.agents._pace import Pace
+from pipeline.agents._schema import SENTENCES
 from pipeline.agents._state import CLOCK, describe, proposed
 from pipeline.contracts import Note
 from pipeline.paths import digest, plain
@@ -37,7 +38,7 @@ LEAST_SECONDS = 1.0  # a shorter review is not worth asking for
 NOT_SHOWN = (CLOCK, "your_predictions")
 FORM = Form("review", {
     "type": "object",
-    "properties": {"veto": {"type": "boolean"}, "reason": {"type": "string"}},
+    "properties": {"veto": {"type": "boolean"}, "reason": {"type": "string", "maxLength": SENTENCES}},
     "required": ["veto", "reason"],
     "additionalProperties": False,
 })  # fmt: skip

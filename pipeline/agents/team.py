@@ -50,7 +50,7 @@ def create(brief: Brief, seed: int, argument: str) -> Agent:
     model = options_of(brief.options)
     own = {name: value for name, value in brief.options.items() if name in model.model_fields}
     options = agent_options.read(model, own, "team")
-    critics = (Rules(brief), *([Reviewer(brief, options)] if isinstance(options, CriticOptions) else []))
+    critics: list[Critic] = [Rules(brief), *([Reviewer(brief, options)] if isinstance(options, CriticOptions) else [])]
     return Team(brief, seed, members_of(argument), critics)
 
 

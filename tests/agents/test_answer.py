@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -171,3 +172,37 @@ def test_any_text_at_all_is_a_fault_or_an_answer(text: str) -> None:
         assert isinstance(read(text, BRIEF, [], {}), Answer)
     except Fault as fault:
         assert str(fault)
+
+
+def unbounded(schema: Any, place: str = "") -> list[str]:
+    """The places of a schema where an answer could go on for ever."""
+    if isinstance(schema, list):
+        return [found for each in schema for found in unbounded(each, place)]
+    if not isinstance(schema, dict):
+        return []
+    kind, has = schema.get("type"), set(schema)
+    is_open = kind == "array" and "maxItems" not in has
+    is_open |= kind == "string" and not has & {"enum", "maxLength", "pattern"}
+    below = [found for key, value in schema.items() for found in unbounded(value, f"{place}.{key}")]
+    return [place] * is_open + below
+
+
+def test_an_answer_s_form_lets_nothing_go_on_for_ever() -> None:
+    assert unbounded(form(BRIEF, ()).schema) == []
+    assert unbounded(form(BRIEF, others(BRIEF, (), {})).schema) == []
+    assert unbounded({"a": {"type": "array", "items": {"type": "string"}}}) == [".a", ".a.items"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        ("dedupe", True),
+        ("max_characters:200", True),
+        ("max_characters", False),
+        ("maths_1", False),
+        ("dedupe:3", False),
+    ],
+)
+def test_an_answer_s_form_knows_the_filters(name: str, fits: bool) -> None:
+    source = form(BRIEF, ()).schema["properties"]["changes"]["properties"][DATA]["items"]
+    assert bool(re.search(source["properties"]["filters"]["items"]["pattern"], name)) is fits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from pipeline.fake_provider import FakeProvider
 from pipeline.providers import talk
+from pipeline.providers.record import FILE
+from pipeline.session import Session
 from tests.agents import llm_runs
 from tests.agents.llm_runs import by_model, run, states, tried
 from tests.runs import Bench
@@ -21,19 +24,26 @@ def sent_tokens(body: dict[str, Any]) -> int:
     return sum(talk.tokens(each["content"]) for each in body["messages"]) + body["max_tokens"]  # type: ignore[no-any-return]
 
 
+def refused(session: Session) -> list[str]:
+    """The requests on the record that the server would not answer."""
+    lines = (session.folder / "agent" / FILE).read_text().splitlines()
+    return [line for line in lines if json.loads(line).get("state") == "refused"]
+
+
 @pytest.mark.parametrize(("play", "context"), [("good", 2_048), ("repaired", 2_048), ("good", 4_096), ("good", 8_192)])
 def test_a_small_context_gets_a_brief_that_fits_repairs_included(bench: Bench, play: str, context: int) -> None:
     with FakeProvider(play, context=context, lists=False) as provider:
         session = run(bench, provider.name, llm_context=context, seconds=160.0)
-    assert by_model(session) and {turn["why"] for turn in session.notes("llm_turn")} == {""}
+    assert by_model(session) and not refused(session)
     assert all(sent_tokens(body) <= context for body in provider.requests)
+    assert not [turn["why"] for turn in session.notes("llm_turn") if "fit" in turn["why"]]
     for state in states(provider):
         assert {card["name"] for card in state["data_sources"]} == {"maths_1", "maths_2", "maths_3"}
         assert "stages.0.data" in state["search_space"]
     prompts = {body["messages"][0]["content"].partition(" ")[0] for body in provider.requests}
-    assert prompts == {"You"} and states(provider)[-1]["recent_trials"]
+    assert prompts == {"You"} and any(state.get("recent_trials") for state in states(provider))
     short = [body for body in provider.requests if body["messages"][0]["content"].startswith("You choose")]
-    assert bool(short) is (context == 2_048)
+    assert bool(short) is (context < 8_192)
     assert all('"stages.0.data": {"maths_1": 0.7, "maths_2": 0.3}' in body["messages"][0]["content"] for body in short)
 
 
@@ -41,7 +51,7 @@ def test_the_context_of_a_server_of_one_s_own_is_found_in_its_list_of_models(ben
     with FakeProvider(context=3_000) as provider:
         session = run(bench, provider.name)
     assert by_model(session) and all(sent_tokens(body) <= 3_000 for body in provider.requests)
-    assert session.notes("llm_turn")[0]["requests"] == 1  # nothing was sent in vain
+    assert not refused(session)  # nothing was sent in vain
 
 
 def test_what_a_server_refuses_as_too_long_is_asked_again_with_less_and_replayed_alike(
@@ -50,7 +60,7 @@ def test_what_a_server_refuses_as_too_long_is_asked_again_with_less_and_replayed
     with FakeProvider(context=2_500, lists=False) as provider:
         session = run(bench, provider.name)
     first, *later = session.notes("llm_turn")
-    assert first["requests"] == 2 and first["proposed"] and {turn["requests"] for turn in later} == {1}
+    assert first["requests"] == 2 and first["proposed"] and later and len(refused(session)) == 1
     told = " ".join(note["text"] for note in session.notes("llm_wait"))
     assert "too long for its context; asked with 2500 tokens now" in told
     replayed = run(Bench(tmp_path / "again", monkeypatch), "", replay=str(session.folder))
