@@ -98,6 +98,17 @@ def test_losses_with_kept_outputs_are_those_without(tmp_path, counted, kind, par
     assert torch.equal(logits(again.model_path), logits(kept.model_path))
 
 
+def test_outputs_in_bfloat16_are_kept_as_they_are(tmp_path, counted):
+    given = {"dtype": "bfloat16", "tokens": 1500}
+    sft.train(task(tmp_path / "plain", **UPPER | given))
+    _, computed, _ = counted(task(tmp_path / "kept", **KEPT | given))
+    files = [path.stat().st_size - 4 for path in (home() / _kept.FOLDER).glob("*/*")]
+    assert computed == len(files) and all(size % (2 * 32) == 0 for size in files)  # two bytes, 32 wide
+    assert losses(tmp_path / "kept") == pytest.approx(losses(tmp_path / "plain"), rel=0.05)
+    assert counted(task(tmp_path / "again", **KEPT | given))[1] == 0
+    assert losses(tmp_path / "again") == losses(tmp_path / "kept")
+
+
 def test_other_trials_and_epochs_share_what_is_kept_and_other_models_and_layers_do_not(tmp_path, counted):
     _, computed, read = counted(task(tmp_path / "a", **KEPT | {"tokens": 12_000}))
     rows = len(list((home() / _kept.FOLDER).glob("*/*")))
