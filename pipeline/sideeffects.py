@@ -23,7 +23,7 @@ CALL = "pipeline.offtarget.main"
 
 def check(names: Sequence[str], target: str, key: ItemsKey | None = None) -> None:
     """Raises InputError if a benchmark cannot be measured beside `target`; with `key` its items are looked at, too."""
-    seen = set()
+    seen: set[str] = set()
     for name in names:
         benchmark = benchmarks.load_benchmark(name)
         offtarget.check(benchmark)

@@ -18,7 +18,7 @@ from tests.made_runs import RIGHT, Made, N, finished
 SCHEMA_KEYS = {
     "schema", "model", "benchmark", "metric", "agent", "seed", "protocol", "fraction", "fraction_why",
     "fraction_over_few_shot", "gain_points", "scores", "trials", "best_trial", "noise_floor", "controls", "spend",
-    "verdicts", "flagged", "sealed", "final_looks", "strategies",
+    "verdicts", "flagged", "sealed", "final_looks", "strategies", "reference", "resolved", "resolved_why",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.noise import unseen
+from pipeline.noise import CONFIDENCE, unseen
 from pipeline.recipe import dump_recipe
 from pipeline.reporting import commanded, offtarget, proposer, resolution
 from pipeline.reporting.blocks import (
@@ -63,6 +63,7 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
         _guards(report),
         Text("Run folder", f"{story.folder} ({size(story.folder_bytes)})"),
     ]
+    figure, caption = headline(report)
     return Page(
         title=f"{report['model'] or 'unknown model'} on {report['benchmark'] or 'unknown benchmark'}",
         subtitle=listed([
@@ -72,8 +73,8 @@ def run_page(story: Story, report: dict[str, Any]) -> Page:
             f"protocol {report['protocol']}",
             f"judged by {report['judge']['name']}" if report.get("judge") else "",
         ]),
-        headline=headline(report)[0],
-        caption=headline(report)[1],
+        headline=figure,
+        caption=caption,
         warning=_warning(report),
         blocks=tuple(block for block in blocks if block),
     )  # fmt: skip
@@ -117,7 +118,7 @@ def _fractions(report: dict[str, Any]) -> Table:
         rows.insert(1, ("as measured, before the flag", interval(report["raw_fraction"])))
     found = report["fraction"]
     how = "by standard errors" if _program(report) else "bootstrap over items"
-    note = f"{found['confidence']:.0%} intervals, {how}" if found else ""
+    note = f"{CONFIDENCE:.0%} intervals, {how}" if found or report["gain_points"] else ""
     if found and (report["reference"] or {}).get("source") == "given":
         note += f"; the reference {report['reference']['interval']}"
     scores = report["scores"]["best"]

@@ -9,17 +9,18 @@ from pipeline.reporting.story import Story
 
 
 def resolution(story: Story, report: Mapping[str, Any]) -> dict[str, Any]:
-    """`resolved`, and `resolved_why` where it is false; {} while nothing was chosen, and of a flagged run.
+    """`resolved`, and `resolved_why` where it is false; null while nothing was chosen, and of a flagged run.
 
     Resolved is a run whose 95% interval of the gain over the base on the final items leaves 0 out.
     """
+    unknown = {"resolved": None, "resolved_why": None}
     if story.choice is None or report["flagged"]:
-        return {}
+        return unknown
     if story.base_is_the_result:
         return {"resolved": False, "resolved_why": _nothing(report)}
     points = report["gain_points"]
     if points is None:
-        return {}
+        return unknown
     if points["low"] <= 0.0 <= points["high"]:
         told = f"{points['value']:+.1f} points [{points['low']:+.1f}, {points['high']:+.1f}]"
         return {"resolved": False, "resolved_why": f"the gain on the final items, {told}, may be nothing"}
