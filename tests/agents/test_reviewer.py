@@ -14,23 +14,14 @@ from pipeline.agents import _reviewer
 from pipeline.agents._answer import Fault
 from pipeline.errors import InputError
 from pipeline.fake_provider import ORDER, PLAYS, FakeProvider, Reply
-from pipeline.providers import talk
 from pipeline.search import search
 from pipeline.session import Session
 from pipeline.types import Budget, Proposal, Trial
-from tests import runs
-from tests.agents.test_llm import FATES, KEYS
+from tests.agents import llm_runs
+from tests.agents.test_llm import FATES
 from tests.runs import Bench
 
-bench = runs.bench  # the fixture
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting, no keys but those of a test."""
-    monkeypatch.setattr(talk, "WAITS_SECONDS", (0.0, 0.0))
-    for name in (*KEYS, "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+bench, quick = llm_runs.bench, llm_runs.quick  # the fixtures
 
 
 def run(bench: Bench, llm: str, members: str = "asha,random", seconds: float = 120.0, **options: Any) -> Session:
