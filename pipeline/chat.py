@@ -167,7 +167,7 @@ def render(tokenizer: Any, family: Family, messages: list[Message], generation: 
             _spoken(messages, family), tools=tools or None, chat_template=template, tokenize=False,
             add_generation_prompt=generation, **family.template_kwargs,
         )  # fmt: skip
-    except TemplateError as error:
+    except (TemplateError, TypeError) as error:  # TypeError: a call without arguments, say
         what = " ".join(str(error).split())[:200]
         raise DataError(
             f"{tokenizer.name_or_path}: its chat template refuses the conversation ({what}): correct the messages"

@@ -110,8 +110,11 @@ def test_thoughts_are_rendered_only_with_thinking_on():
     thought = [TALK[0], {"role": "assistant", "content": "<think>\nhm\n</think>\n\n2."}]
     assert chat.render(tokenizer, family, thought, False) == chat.render(tokenizer, family, TALK, False)
     assert "hm" in chat.render(tokenizer, chat.with_thinking(family), thought, False)
-    calls = [TALK[0], {"role": "assistant", "content": "<think>hm</think>", "tool_calls": [SUM]}]
+    call = {"type": "function", "function": {"name": "sum_of", "arguments": {"a": 1}}}
+    calls = [TALK[0], {"role": "assistant", "content": "<think>hm</think>", "tool_calls": [call]}]
     assert "hm" not in chat.render(tokenizer, family, calls, False, [SUM])
+    with pytest.raises(DataError, match="refuses the conversation"):  # a call without arguments
+        chat.render(tokenizer, family, [TALK[0], {**calls[1], "tool_calls": [SUM]}], False, [SUM])
     assert thought[1]["content"].startswith("<think>")  # the messages are left as they are
 
 
