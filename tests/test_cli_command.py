@@ -102,6 +102,7 @@ def test_a_resumed_search_needs_its_program_still(run, place):  # noqa: F811
     assert code == 0 and "exited with status 127" in err  # bash is there, what it was to run is not
 
 
+@pytest.mark.slow
 @pytest.mark.lab
 @needs_sandbox
 def test_a_script_drives_a_search_with_real_training_on_the_micro_lab(command, place, monkeypatch):  # noqa: F811
