@@ -31,6 +31,7 @@ def echo() -> Iterator[int]:
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)  # wakes the thread
 
 
 def talk(address: Path, *data: bytes) -> bytes:
