@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import agent_options
-from pipeline.agents import _command_options as options_of
+from pipeline.agents import _command_options as command_options
 from pipeline.agents._command_cell import cell_of, walls_of
 from pipeline.agents._command_options import Options
 from pipeline.agents._command_prompt import prompt
@@ -42,14 +42,14 @@ LEAKS = (
 
 def check_argument(argument: str) -> None:
     """Raises InputError unless `argument` is a preset's name or a command line."""
-    options_of.words(argument)
+    command_options.words(argument)
 
 
 def ready(argument: str, given: Mapping[str, Any]) -> None:
     """Raises InputError if the program, its key, a place or the sandbox that was asked for is missing here."""
     options = agent_options.read(Options, given, "command")
-    options_of.settle(argument, options)
-    options_of.readable(options, argument)
+    command_options.settle(argument, options)
+    command_options.readable(options, argument)
     if options.sandbox == "on" and walls.why_not():
         raise InputError(f"sandbox=on: there is none here: {walls.why_not()}; or run it without, with sandbox=off")
 
@@ -66,10 +66,10 @@ class Command:
         self.brief, self.options = brief, agent_options.read(Options, brief.options, "command")
         self.place, self.note = Path(brief.folder), lambda name, text="", **fields: None
         before = kept(self.place if brief.folder else None)  # whoever resumes may be in another folder
-        self.line = options_of.settle(argument, self.options, list(before.argv))
+        self.line = command_options.settle(argument, self.options, list(before.argv))
         kept_binds = [Path(path) for path in before.bind]
-        self.readable = kept_binds if before.argv else options_of.readable(self.options, argument)
-        self.author = f"command:{options_of.name_of(argument, self.line.argv)}"
+        self.readable = kept_binds if before.argv else command_options.readable(self.options, argument)
+        self.author = f"command:{command_options.name_of(argument, self.line.argv)}"
         self.refused: Mapping[str, str] = {} if self.options.freedom == "code" else CLOSED
         self._sessions: Sessions | None = None
         self._lock, self._is_stopped = threading.Lock(), False

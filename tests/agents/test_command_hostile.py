@@ -25,7 +25,8 @@ SECRET = "sk-of-somebody-else"
 READS = """
 RUN=$(dirname $(dirname $PWD))
 for file in {targets}; do test -e $file && echo "SEES $file" && cat $file/* $file 2> /dev/null; done
-timeout 20 find / \\( -path /proc -o -path /sys -o -path /usr \\) -prune -o \\( -name salt -o -name ledger.jsonl \\
+timeout 20 find / \\( -path /proc -o -path /sys -o -path /usr -o -path '*/site-packages' \\) -prune \\
+    -o \\( -name salt -o -name ledger.jsonl \\
     -o -name 'final-*' -o -name fake.json -o -name model.safetensors \\) -print 2> /dev/null | sed 's/^/FOUND /'
 env; tr '\\0' '\\n' < /proc/1/environ; for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ; done 2> /dev/null
 cat /etc/passwd /root/.bash_history ~root/.netrc 2> /dev/null
