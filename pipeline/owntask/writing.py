@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from pipeline import catalogue
+from pipeline import catalogue, sizes
 from pipeline.owntask import texts
 from pipeline.owntask.dividing import Divided
 from pipeline.owntask.reading import Example
@@ -31,6 +31,7 @@ METRICS = {
 SHOTS, MOST_SHOTS, SHOT_TOKENS = 4, 8, 1500  # examples; tokens that all of them may take
 LEAST_ROOM, NUMBER_ROOM = 16, 64  # tokens of an answer; one that calculates aloud ends in its number
 PASSES, LEAST_TOKENS, MOST_TOKENS = 3, 200_000, 20_000_000  # over the training rows at full length
+SMALL_TOKENS = 400_000  # half an hour of two cores with a model of 135 M parameters
 LEAST_LENGTH, MOST_LENGTH = 128, 2048  # tokens of a training row
 MODEL = "Qwen/Qwen3-1.7B-Base"  # in the recipe; the run's own takes its place
 
@@ -58,7 +59,9 @@ def _fill(folder: Path, document: Document, divided: Divided, target: str, colum
         write_atomic(data / "labels.json", json.dumps(labels, ensure_ascii=False, indent=1) + "\n")
     write_atomic(data / f"{name}.yaml", texts.SOURCE + _yaml(_source(document)))
     write_atomic(folder / "benchmark.yaml", texts.BENCHMARK + _yaml(_benchmark(document, len(shots))))
-    write_atomic(folder / "recipe.yaml", texts.RECIPE + dump_recipe(_recipe(document)))
+    recipe = _recipe(document)
+    write_atomic(folder / "recipe.yaml", texts.RECIPE + dump_recipe(recipe))
+    write_atomic(folder / f"recipe{sizes.SUFFIX}.yaml", texts.RECIPE_SMALL + dump_recipe(_small(recipe)))
     holes = {
         "NAME": json.dumps(name),
         "FILE": json.dumps(f"{name}.yaml"),
@@ -139,6 +142,15 @@ def _recipe(document: Document) -> Recipe:
         "answers_only": True, "weight_decay": 0.0,
     }  # fmt: skip
     return Recipe(model=MODEL, stages=(Stage(data=(DataRef(name=document["name"]),), params=params),))
+
+
+def _small(recipe: Recipe) -> Recipe:
+    """The recipe for models that `sizes` calls small, as minutes on a CPU want it."""
+    stage = recipe.stages[0]
+    params = stage.params | {
+        "layers": "upper_half", "learning_rate": 2e-3, "tokens": min(SMALL_TOKENS, stage.params["tokens"]),
+    }  # fmt: skip
+    return recipe.model_copy(update={"stages": (stage.model_copy(update={"params": params}),)})
 
 
 def _room(document: Document) -> int:

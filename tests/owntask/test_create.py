@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from pipeline import benchmarks, catalogue
+from pipeline import benchmarks, catalogue, sizes
 from pipeline.errors import DataError
 from pipeline.types import ItemsKey
 
@@ -106,7 +106,9 @@ def test_the_folder_is_whole_and_loads_as_a_benchmark_with_its_source_and_recipe
     from pipeline.recipe import load_recipe
 
     recipe = load_recipe(benchmarks.recipe_address(found))
-    assert [ref.name for ref in recipe.stages[0].data] == ["made"]
+    small = load_recipe(sizes.recipe_for(benchmarks.recipe_address(found), 135_000_000))
+    assert [ref.name for each in (recipe, small) for ref in each.stages[0].data] == ["made", "made"]
+    assert (recipe.stages[0].params["layers"], small.stages[0].params["layers"]) == ("all", "upper_half")
     shots = items("made", "fewshot")
     assert len(shots) == 4 and {shot["answer"] for shot in shots} == set(KINDS)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
