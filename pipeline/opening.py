@@ -50,13 +50,12 @@ def sources(request: RunRequest, benchmark: Benchmark) -> list[str]:
     """The names of the sources that may be mixed: as asked for, else the recipe's and those of the benchmark's kind.
 
     Of the kind's only those that are at hand: what nobody asked for by name must not end a search without network.
+    Of sources in the benchmark's own folder those count that the recipe names.
     """
     if request.sources is not None:
         return list(request.sources)
     used = [reference.name for stage in request.recipe.stages for reference in stage.data]
-    of_kind = [
-        name for name in catalogue.names(benchmark.kind, benchmark.folder) if catalogue.at_hand(name, benchmark.folder)
-    ]
+    of_kind = [name for name in catalogue.names(benchmark.kind) if catalogue.at_hand(name)]
     return list(dict.fromkeys([*of_kind, *used]))
 
 

@@ -170,7 +170,7 @@ def test_only_a_pinned_revision_is_known_without_reading_it(shelf, tmp_path):
     ("entry", "said"),
     [
         ({"name": "x", "loader": "web"}, "loader: must be one of world, file, hub, generated, task, not 'web'"),
-        ({"name": "x"}, "loader: must be one of world, file, hub, generated, not None"),
+        ({"name": "x"}, "loader: must be one of world, file, hub, generated, task, not None"),
         ({"name": "x", "loader": "file"}, "path: is missing"),
         ({"name": "x", "loader": "file", "path": "a.csv", "colour": 1}, "colour: unknown key"),
         ({"name": "../x", "loader": "file", "path": "a.csv"}, "name: "),

@@ -20,7 +20,7 @@ def on_proposal(proposal: Proposal, recipe: Recipe, space: Space) -> Verdict:
     """Whether the proposal may run; the reason is one line, all problems are in the evidence."""
     problems = [*_addresses(proposal), *check_space(proposal.changes, space)]
     if not problems:
-        problems = _after(proposal, recipe, space)
+        problems = _after(proposal, recipe)
     reason = problems[0] if problems else ""
     if len(problems) > 1:
         reason += f" (and {len(problems) - 1} more)"
@@ -54,14 +54,14 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _after(proposal: Proposal, recipe: Recipe, space: Space) -> list[str]:
+def _after(proposal: Proposal, recipe: Recipe) -> list[str]:
     """What is wrong with the recipe that the proposal would make: values, weights, sources, filters."""
     try:
         changed = apply_changes(recipe, proposal.changes)
     except InputError as error:
         return [str(error)]
-    searched = (place.choices for place in space.values() if place.kind == "mixture")
-    known = list(dict.fromkeys([*catalogue.names(), *(name for names in searched for name in names)]))
+    own = (reference.name for stage in recipe.stages for reference in stage.data)  # perhaps of its benchmark's folder
+    known = list(dict.fromkeys([*catalogue.names(), *own]))
     problems = []
     for index, stage in enumerate(changed.stages):
         for reference in stage.data:
