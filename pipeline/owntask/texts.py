@@ -11,8 +11,8 @@ SOURCE = """# The training rows as a data source: recipes and `--data` may mix i
 """
 RECIPE = """# What a search on this task starts from: an adapter on every linear layer, three passes over the rows.
 """
-RECIPE_SMALL = """# The same for models below half a billion parameters on a CPU: a faster rate, the upper half of the layers only (the lower
-# ones cost no gradients), and no longer than two cores train in half an hour.
+RECIPE_SMALL = """# The same for models below half a billion parameters on a CPU: a faster rate, the upper half of the layers only (the
+# lower ones cost no gradients), and no longer than two cores train in half an hour.
 """
 TASK = """# The chat form: the prompt is one user turn, the answer ends where the model ends its turn.
 task: {NAME}
@@ -141,7 +141,7 @@ Rows that are added before the task is made anew move no others.
 ## What may be changed
 
 - The prompt, the metric and what is taught: `utils.py`. Training and scoring both ask by it.
-- The recipe that a search starts from: `recipe.yaml`, and `recipe_small.yaml` for models below half a billion parameters.
-  Its model is replaced by the search's.
+- The recipe that a search starts from: `recipe.yaml`, and `recipe_small.yaml` for models below half a
+  billion parameters. Its model is replaced by the search's.
 - Rows: one JSON object a line, in the columns that are there.
 """
