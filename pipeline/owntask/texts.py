@@ -11,8 +11,8 @@ SOURCE = """# The training rows as a data source: recipes and `--data` may mix i
 """
 RECIPE = """# What a search on this task starts from: an adapter on every linear layer, three passes over the rows.
 """
-RECIPE_SMALL = """# For models below half a billion parameters on a CPU: a faster rate, the upper half of the layers only
-# (the lower ones cost no gradients), and no longer than two cores train in half an hour.
+RECIPE_SMALL = """# For models below half a billion parameters on a CPU: a faster rate, the upper half of the layers
+# only (the lower ones cost no gradients), and no longer than two cores train in half an hour.
 """
 TASK = """# The chat form: the prompt is one user turn, the answer ends where the model ends its turn.
 task: {NAME}
