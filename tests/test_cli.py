@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -34,7 +33,7 @@ def run(command, tmp_path, monkeypatch):
 # ---------------------------------------------------------------- help
 
 
-def test_help_is_fast_and_imports_no_heavy_library():
+def test_help_imports_no_heavy_library_so_that_it_is_there_at_once():
     code = (
         "import sys, contextlib\n"
         "from pipeline import cli\n"
@@ -42,12 +41,9 @@ def test_help_is_fast_and_imports_no_heavy_library():
         "heavy = {'torch', 'transformers', 'trl', 'peft', 'lm_eval', 'datasets', 'numpy', 'scipy', 'pydantic'}\n"
         "sys.exit(f'imported {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)\n"
     )
-    begun = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    seconds = time.perf_counter() - begun
     assert done.returncode == 0, done.stderr
     assert "reproduce" in done.stdout
-    assert seconds < 2.0  # 0.1 s on a quiet machine
 
 
 def test_without_arguments_the_help_is_shown(run):
