@@ -104,7 +104,7 @@ WRONG = {
     "report in an unknown format": (["report", ".", "--format", "pdf"], "html"),
     "unknown kind": (["list", "dogs"], "models"),
     "evaluate an unknown model": (["evaluate", "lab/qwen4", "--benchmark", "tiny_gsm8k"], "lab/qwen3"),
-    "evaluate with a base alone": ([*EVALUATE, "--base", "lab/qwen3-base"], "--instruct"),
+    "evaluate with an instruct model alone": ([*EVALUATE, "--instruct", "lab/qwen3"], "--base"),
     "evaluate no items": ([*EVALUATE, "--limit", "0"], "--limit"),
     "evaluate with an unknown engine": ([*EVALUATE, "--engine", "hg"], "hf"),
     "evaluate on an unknown split": ([*EVALUATE, "--split", "test"], "final"),

@@ -135,7 +135,7 @@ def test_what_cannot_be_had_is_one_line_before_anything_is_scored(run, fake, tmp
         "put a copy of openai/gsm8k there": [*ANCHORS[:-1], "tiny_gsm8k,gsm8k"],
         "gpqa_main.csv is missing: put a copy of Idavidrein/gpqa there": [*ANCHORS[:-1], "gpqamain"],
         "the Hub cannot be reached": ["anchors", "--model", QWEN, "--benchmark", "tiny_gsm8k"],
-        "lab models are": ["anchors", "--model", "nonsense", "--benchmark", "tiny_gsm8k"],
+        "lab/gemma3-base": ["anchors", "--model", "nonsense", "--benchmark", "tiny_gsm8k"],
         "the folder holds neither": [*ANCHORS, "--instruct", "data"],
         "did you mean tiny_gsm8k": [*ANCHORS[:-1], "tiny_gsm"],
         "--limit": [*ANCHORS, "--limit", "0"],
