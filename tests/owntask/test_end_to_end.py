@@ -10,12 +10,15 @@ from tests.owntask.conftest import COLOURS
 
 
 @pytest.mark.lab
+@pytest.mark.timeout(900)  # seconds on a quiet machine; the first test of a session builds the lab
 def test_a_made_task_is_searched_on_and_plain_lm_eval_scores_the_result_alike(command, place, monkeypatch):
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
     monkeypatch.setenv("POSTTRAIN_LAB", "micro")
+    recipe = place / "colours" / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("tokens: 200000", "tokens: 40000"))
     arguments = [
         "--model",
         "lab/qwen3-base",
@@ -27,7 +30,7 @@ def test_a_made_task_is_searched_on_and_plain_lm_eval_scores_the_result_alike(co
         "made",
     ]
     code, out, err = command(
-        "search", *arguments, "--agent", "plain", "--trials", "1", "--budget", "40s", "--off-target", "tiny_bfcl",
+        "search", *arguments, "--agent", "plain", "--trials", "1", "--budget", "10m", "--off-target", "tiny_bfcl",
         "--out", "run", "--json",
     )  # fmt: skip
     report = json.loads(out)
