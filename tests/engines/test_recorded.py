@@ -132,7 +132,7 @@ ROWS = '{"index": 0, "response": "a\u2028b"}\r\n\r\n{"index": 1, "response": "c"
     [
         ("plain.jsonl", ROWS.encode()),
         ("mark.jsonl", b"\xef\xbb\xbf" + ROWS.encode()),
-        ("packed.jsonl.gz", gzip.compress(ROWS.encode())),
+        ("packed.jsonl.gz", gzip.compress(ROWS.encode(), mtime=0)),
         ("list.json", f"[{','.join(filter(None, ROWS.split(chr(13) + chr(10))))}]".encode()),
     ],
 )
@@ -150,7 +150,7 @@ def test_files_as_they_come_from_elsewhere_are_read(tmp_path, name, data):
         ("broken.jsonl", ROWS.encode() + b"so: 3", "line 4: not JSON"),
         ("list.jsonl", b"[1]", "line 1: an object is needed"),
         ("latin.jsonl", '{"index": 0, "response": "\u00e9"}'.encode("latin-1"), "line 1: not UTF-8"),
-        ("cut.jsonl.gz", gzip.compress(ROWS.encode())[:-9], "not a whole gzip file"),
+        ("cut.jsonl.gz", gzip.compress(ROWS.encode(), mtime=0)[:-9], "not a whole gzip file"),
         ("answers.txt", ROWS.encode(), "cannot read '.txt' files"),
     ],
 )
