@@ -111,19 +111,6 @@ def keep(
     return kept
 
 
-def measure(
-    job: EvaluateJob,
-    model: str,
-    threads: int,
-    again: bool = False,
-    entry: Entry = evaluate.main,
-    told: Callable[[str], None] = lambda text: None,
-) -> tuple[Kept, bool]:
-    """A job's score, and whether it was kept already (see `measured`)."""
-    found, _, was_kept = measured(job, model, threads, again, entry, told)
-    return found, was_kept
-
-
 def measured(
     job: EvaluateJob,
     model: str,

@@ -25,7 +25,7 @@ from pipeline.kept import code_digest, file_digest
 from pipeline.leaves import TOKEN_COLUMNS, leaves
 from pipeline.paths import share
 from pipeline.types import Card, ItemsKey, Strict
-from pipeline.yaml_file import read_model, read_yaml
+from pipeline.yaml_file import read_variant
 
 Row = dict[str, Any]
 
@@ -123,12 +123,7 @@ def entries(beside: str = "") -> list[Entry]:
 
 @lru_cache(maxsize=256)
 def _read(path: Path, written_ns: int) -> Entry:
-    document = read_yaml(path)
-    loader = document.value.get("loader") if isinstance(document.value, dict) else None
-    model = LOADERS.get(str(loader))
-    if model is None:
-        raise document.error(("loader",), f"must be one of {', '.join(LOADERS)}, not {loader!r}")
-    return read_model(path, model, file=path)
+    return read_variant(path, "loader", LOADERS, file=path)
 
 
 def all_sources(beside: str = "") -> dict[str, Source]:

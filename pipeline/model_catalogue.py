@@ -22,7 +22,7 @@ from pipeline.gguf_files import convert
 from pipeline.gguf_files.header import is_gguf
 from pipeline.paths import home, share
 from pipeline.types import Strict
-from pipeline.yaml_file import read_model, read_yaml
+from pipeline.yaml_file import read_variant
 
 OWN = "POSTTRAIN_MODELS"  # names a folder with entries of the user's
 YAML = (".yaml", ".yml")
@@ -107,12 +107,7 @@ def read(path: Path) -> Entry:
 
 @lru_cache(maxsize=256)
 def _read(path: Path, written_ns: int) -> Entry:
-    document = read_yaml(path)
-    source = document.value.get("source") if isinstance(document.value, dict) else None
-    model = SOURCES.get(str(source))
-    if model is None:
-        raise document.error(("source",), f"must be one of {', '.join(SOURCES)}, not {source!r}")
-    return read_model(path, model, file=path.absolute())
+    return read_variant(path, "source", SOURCES, file=path.absolute())
 
 
 def find(name: str) -> Entry | None:

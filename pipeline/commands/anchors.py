@@ -107,7 +107,7 @@ def measure_all(
             path = str(folders[who])
             job = EvaluateJob(model_path=path, benchmark=name, few_shot=few_shot, **asked)
             progress(f"{benchmark.name}: {LABELS[anchor]}, {job.role} split")
-            found, was_kept = kept.measure(job, who, threads, again, _score, progress)
+            found, _, was_kept = kept.measured(job, who, threads, again, _score, progress)
             rows.append(row(benchmark, anchor, who, found, was_kept, known.get(anchor)))
     return rows
 

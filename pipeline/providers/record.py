@@ -114,9 +114,11 @@ class Turns:
         """What all exchanges cost; dollars are None if any price is not known."""
         return _sum(self.exchanges)
 
-    def spent_on(self, subject: Subject) -> Cost:
-        """What one part of a turn cost."""
-        return _sum(self.of(subject.turn, subject.question, subject.part))
+    def told_of(self, subject: Subject) -> dict[str, Any]:
+        """What one part of a turn took, as a note of the ledger tells it; dollars are None if a price is not known."""
+        own = self.of(subject.turn, subject.question, subject.part)
+        cost = _sum(own)
+        return {"requests": len(own), "tokens": cost.tokens, "dollars": cost.dollars}
 
 
 def _sum(exchanges: Sequence[Exchange]) -> Cost:

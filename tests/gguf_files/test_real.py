@@ -1,40 +1,41 @@
-"""The real model of the catalogue: converted, it is what transformers loads from its GGUF file directly.
-
-Skipped unless POSTTRAIN_REAL_PARTS names a folder that holds the GGUF file.
-"""
+"""The real model of the catalogue: converted, it is what transformers loads from its GGUF file directly."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from pipeline import chat, model_catalogue, tensors
 from pipeline.gguf_files import convert
+from tests import real_parts
 
-PARTS = Path(os.environ.get("POSTTRAIN_REAL_PARTS", "/nowhere"))
-FILES = sorted(PARTS.glob("**/SmolLM2-135M-Instruct.Q4_1.gguf"))
-pytestmark = pytest.mark.skipif(not FILES, reason="POSTTRAIN_REAL_PARTS holds no SmolLM2-135M-Instruct.Q4_1.gguf")
+MODEL = "smollm2-135m"
+pytestmark = pytest.mark.real(MODEL)
 QUESTIONS = {"What is the capital of France?": "Paris", "Name three colours.": ""}
 
 
 @pytest.fixture(scope="module")
-def converted():
-    return convert.convert(FILES[0])
+def file():
+    return real_parts.folder(MODEL) / Path(model_catalogue.get(MODEL).member).name
+
+
+@pytest.fixture(scope="module")
+def converted(file):
+    return convert.convert(file)
 
 
 def test_it_is_the_catalogue_s_model(converted):
-    assert model_catalogue.cached(model_catalogue.get("smollm2-135m")) == converted
+    assert model_catalogue.cached(model_catalogue.get(MODEL)) == converted
     size = sum(tensor.size for tensor in tensors.tensors(converted).values())
-    assert size == model_catalogue.get("smollm2-135m").parameters
+    assert size == model_catalogue.get(MODEL).parameters
 
 
-def test_its_greedy_answers_are_those_of_the_file_loaded_directly(converted):
+def test_its_greedy_answers_are_those_of_the_file_loaded_directly(file, converted):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    direct = AutoModelForCausalLM.from_pretrained(FILES[0].parent, gguf_file=FILES[0].name, dtype=torch.float32)
+    direct = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     own = AutoModelForCausalLM.from_pretrained(converted, dtype=torch.float32)
     assert all(torch.equal(a, b) for a, b in zip(own.parameters(), direct.parameters(), strict=True))
     tokenizer = AutoTokenizer.from_pretrained(converted)
