@@ -31,7 +31,7 @@ def test_every_trial_is_fresh_and_the_first_is_told_apart(bench: Bench, monkeypa
         outcome = read_json(folder / OUTCOME)
         write_json(folder / OUTCOME, outcome | {"first_step_seconds": next(steps)})
 
-    monkeypatch.setattr(fakes, "trial", trial)
+    monkeypatch.setattr(fakes.jobs, "trial", trial)
     executor = fakes.FakeExecutor(1, bench.time)
     request = fakes.fake_request(bench.place)
     document = start.run(bench.folder, request, 3, nobody, executor, bench.time)

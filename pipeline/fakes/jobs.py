@@ -1,9 +1,4 @@
-"""Stand-ins that ship, for tests of this project and of its users: no model, no torch, no waiting.
-
-A fake trial "trains" by arithmetic: its score is a fixed function of its recipe and fidelity, its items pair with
-those of every other fake model, and it costs seconds of a clock that the test turns. `FakeExecutor` runs such jobs in
-this process; as `--executor pipeline.fakes` they run in real processes and real time.
-"""
+"""Fake jobs: they train by arithmetic, and their items pair with those of every other fake model."""
 
 from __future__ import annotations
 
@@ -13,35 +8,19 @@ import math
 import os
 import shutil
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 from pipeline import plugins, programs
 from pipeline import submission as submissions
-from pipeline.contracts import Executor
 from pipeline.errors import ProgramError
 from pipeline.evaluate import Evaluated, Evaluation
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob, SubmissionJob, TrialJob
 from pipeline.paths import digest, read_json, read_jsonl, write_json, write_jsonl
-from pipeline.request import RunRequest
 from pipeline.stopping import Stopping
 from pipeline.training import CHECKPOINT, MODEL, PROGRESS
-from pipeline.types import (
-    Budget,
-    Cost,
-    DataRef,
-    Finished,
-    ItemsKey,
-    Job,
-    Outcome,
-    Proposal,
-    Recipe,
-    Score,
-    Stage,
-    Trial,
-)
+from pipeline.types import Cost, ItemsKey, Outcome, Recipe, Score
 
 Role = Literal["search", "final"]
 
@@ -57,35 +36,6 @@ def train_seconds() -> float:
     return float(os.environ.get("POSTTRAIN_FAKE_SECONDS", "1.0"))
 
 
-# ---------------------------------------------------------------- a clock, an agent, a run
-
-
-class FakeTime:
-    """A clock that only moves when it is told to; it starts at the present, so that it agrees with files' times."""
-
-    def __init__(self) -> None:
-        self.seconds = time.time()
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def pass_(self, seconds: float) -> None:
-        """Let `seconds` go by."""
-        self.seconds += seconds
-
-
-class ScriptedAgent:
-    """Proposes what it was given, one after the other, then nothing. Like all agents it reads its place in history."""
-
-    def __init__(self, *proposals: Proposal) -> None:
-        self.proposals = proposals
-
-    def propose(self, history: Sequence[Trial], remaining: Budget) -> Proposal | None:
-        """The proposal after those that history holds."""
-        tried = sum(trial.kind == "recipe" for trial in history)
-        return self.proposals[tried] if tried < len(self.proposals) else None
-
-
 def fake_model(folder: Path, score: float) -> Path:
     """A model folder whose every evaluation gives `score`, which is all that its weights hold."""
     write_json(folder / MARK, {"score": score})
@@ -98,31 +48,6 @@ def _weights(score: float) -> bytes:
     digits = f"{score!r:24}".encode()
     header = json.dumps({"w": {"dtype": "U8", "shape": [len(digits)], "data_offsets": [0, len(digits)]}}).encode()
     return len(header).to_bytes(8, "little") + header + digits
-
-
-def fake_request(place: Path, **changes: Any) -> RunRequest:
-    """A request that opens anywhere: fake base and instruct models in `place`, tiny_gsm8k, one stage, three sources."""
-    recipe = Recipe(
-        model="fake/base",
-        stages=(Stage(data=(DataRef(name="maths_1"), DataRef(name="maths_2")), params={"tokens": FULL_TOKENS}),),
-    )
-    standard: dict[str, Any] = {
-        "model": "fake/base",
-        "model_path": str(fake_model(place / "base", BASE_SCORE)),
-        "instruct": "fake/instruct",
-        "instruct_path": str(fake_model(place / "instruct", INSTRUCT_SCORE)),
-        "benchmark": "tiny_gsm8k",
-        "agent": "scripted",
-        "budget": Budget(seconds=100.0),
-        "recipe": recipe,
-        "sources": ("maths_1", "maths_2", "maths_3"),
-        "threads": 1,
-        "keeps_anchors": False,
-    }
-    return RunRequest.model_validate(standard | changes)
-
-
-# ---------------------------------------------------------------- job entries
 
 
 def trial(folder: Path) -> None:
@@ -256,7 +181,7 @@ def _score_items(path: Path, value: float, role: Role, key: ItemsKey, limit: int
     )
 
 
-def _seconds(outcome: Path) -> float:
+def seconds(outcome: Path) -> float:
     """What a job says that it took; an export says nothing."""
     return float(read_json(outcome)["cost"]["seconds"]) if outcome.exists() else 0.0
 
@@ -264,109 +189,3 @@ def _seconds(outcome: Path) -> float:
 def _unit(name: str) -> float:
     """A number in [0, 1) that belongs to a name."""
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
-
-
-# ---------------------------------------------------------------- executors
-
-
-INSTEAD = {
-    "pipeline.trial.main": "trial",
-    "pipeline.evaluate.main": "evaluate",
-    "pipeline.export.main": "export",
-    "pipeline.submission.main": "submission",
-    "pipeline.offtarget.main": "off_target",
-}
-
-
-class _Running(NamedTuple):
-    ends_at: float
-    finished: Finished
-    folder: Path
-
-
-class FakeExecutor:
-    """Runs fake jobs in this process. Each lasts as long as it says that it cost, on a clock that waiting turns."""
-
-    def __init__(self, slots: int = 1, now: FakeTime | None = None, import_seconds: float = 0.0) -> None:
-        self.slots, self.now, self.import_seconds = slots, now or FakeTime(), import_seconds
-        self.running: dict[str, _Running] = {}
-        self.started: list[Job] = []
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the imports are done."""
-        return not self.import_seconds
-
-    def get_ready(self) -> None:
-        """Let the seconds go by that workers need for their imports."""
-        self.now.pass_(self.import_seconds)
-        self.import_seconds = 0.0
-
-    def start(self, job: Job) -> None:
-        """Do the job's work at once; its end is told when its time has passed."""
-        self.started.append(job)
-        folder, code = Path(job.folder), 0
-        try:
-            globals()[INSTEAD[job.call]](folder)
-            seconds = _seconds(folder / OUTCOME)
-        except Exception:
-            (folder / "log.txt").write_text(traceback.format_exc())
-            code, seconds = 1, 0.0
-        reason = "ended with exit code 1" if code else ""
-        self.running[job.id] = _Running(
-            self.now() + seconds, Finished(job=job.id, exit_code=code, reason=reason), folder
-        )
-
-    def wait(self, timeout: float | None = None) -> Finished | None:
-        """The job that ends next, if it does so before the timeout; the clock is then at its end."""
-        if not self.running:
-            return None
-        job_id = min(self.running, key=lambda name: self.running[name].ends_at)
-        left = self.running[job_id].ends_at - self.now()
-        if timeout is not None and left > timeout:
-            self.now.pass_(timeout)
-            return None
-        self.now.pass_(max(0.0, left))
-        return self.running.pop(job_id).finished
-
-    def cancel(self, job_id: str) -> None:
-        """End a job now, without its outcome."""
-        if job_id in self.running:
-            folder = self.running[job_id].folder
-            (folder / OUTCOME).unlink(missing_ok=True)
-            finished = Finished(job=job_id, exit_code=-9, reason="cancelled")
-            self.running[job_id] = _Running(self.now(), finished, folder)
-
-    def close(self) -> None:
-        """Forget what runs, as a kill would."""
-        for job_id in list(self.running):
-            self.cancel(job_id)
-        self.running.clear()
-
-
-class _Rewired:
-    """Another executor that is given fake jobs instead of real ones."""
-
-    def __init__(self, inner: Executor) -> None:
-        self.inner, self.slots = inner, inner.slots
-        self.get_ready, self.wait, self.cancel, self.close = inner.get_ready, inner.wait, inner.cancel, inner.close
-
-    @property
-    def is_ready(self) -> bool:
-        return self.inner.is_ready
-
-    def start(self, job: Job) -> None:
-        call = INSTEAD[job.call].replace("trial", "trial_in_real_time")
-        self.inner.start(job.model_copy(update={"call": f"pipeline.fakes.{call}"}))
-
-
-def create(slots: int = 1, threads: int = 1) -> Executor:
-    """Fake jobs in real processes and real time: `--executor pipeline.fakes`."""
-    from pipeline.executors import local
-
-    return _Rewired(local.create(slots, threads, warm=("pipeline.fakes",)))
-
-
-def instant(slots: int = 1, threads: int = 1) -> Executor:
-    """Fake jobs in this process, which take no time: `--executor pipeline.fakes:instant`."""
-    return FakeExecutor(slots)
