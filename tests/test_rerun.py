@@ -60,14 +60,14 @@ def test_another_result_is_told_with_the_number_of_items_that_changed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.open().step(GOOD)
-    monkeypatch.setattr("pipeline.fakes.BEST_RATE", 1e-4)  # as if another library version trained differently
+    monkeypatch.setattr("pipeline.fakes.jobs.BEST_RATE", 1e-4)  # as if another library version trained differently
     found = again(bench, "t001")
     assert not found["same"] and found["changed_items"] > 10
 
 
 def test_a_failure_this_time_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.open().step(GOOD)
-    monkeypatch.setattr("pipeline.fakes.DIVERGING_RATE", 1e-4)
+    monkeypatch.setattr("pipeline.fakes.jobs.DIVERGING_RATE", 1e-4)
     with pytest.raises(PosttrainError, match="this time it failed: the loss became NaN.*log.txt"):
         again(bench, "t001")
 
