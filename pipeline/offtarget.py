@@ -38,7 +38,7 @@ def measure(model_path: str | Path, benchmark: Benchmark, items: Sequence[Item],
     """The model's answers, scored, each item with the `bits` and `bytes` of its gold answer after the same prompt."""
     begun = time.perf_counter()
     how = decoding.settled(benchmark.decoding, model_path)
-    opened = _Heard(plugins.entry("engines", engine)(str(model_path)))
+    opened = Heard(plugins.entry("engines", engine)(str(model_path)))
     drawn = benchmark.model_copy(update={"decoding": how})
     results = plugins.entry("scorers", benchmark.scorer)(opened, drawn, items, 0, ())
     golds = [gold(benchmark, item) for item in items]
@@ -58,7 +58,7 @@ def gold(benchmark: Benchmark, item: Item) -> str:
     return str(set_items.module_of(benchmark.folder).few_shot_answer(item))
 
 
-class _Heard:
+class Heard:
     """An engine whose requests are remembered by their item's number."""
 
     def __init__(self, engine: Any) -> None:

@@ -13,6 +13,7 @@ import typer
 from pipeline import console
 from pipeline.commands import options
 from pipeline.commands.bench_fast import fast
+from pipeline.commands.bench_labels import labels
 from pipeline.commands.run import QWEN3, TINY_GSM8K
 from pipeline.commands.running import FLAGGED, SEEDS
 from pipeline.commands.scoring import by_lab
@@ -193,6 +194,7 @@ def evaluation(
 
 
 app.command()(fast)
+app.command()(labels)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import torch
 
 from pipeline import weights
 from pipeline.chat import family_of, render, with_thinking
-from pipeline.engines import _warm  # noqa: F401 (done once, before a worker is forked)
+from pipeline.engines import _endings, _warm  # noqa: F401 (done once, before a worker is forked)
 from pipeline.engines._decode import Batch, Row
 from pipeline.errors import DataError
 from pipeline.family import Family
@@ -78,6 +78,12 @@ class HfEngine:
             for i, result in zip(some, self._likelihoods([(prompts[i], endings[i]) for i in some]), strict=True):
                 results[i] = result
         return results
+
+    @torch.inference_mode()
+    def scored_endings(self, request: Request, endings: Sequence[list[int]], at_once: int) -> list[float]:
+        """Log-probability of each ending, in token ids, after one request, which is read once."""
+        [prompt] = self._encode([request])
+        return _endings.scored(self.model, prompt, endings, at_once)
 
     def _likelihoods(self, pairs: list[tuple[list[int], list[int]]]) -> list[tuple[float, bool]]:
         padded = self.tokenizer.pad({"input_ids": [a + b for a, b in pairs]}, return_tensors="pt").to(self.model.device)
