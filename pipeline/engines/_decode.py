@@ -1,4 +1,4 @@
-"""Decoding one batch: left-padded, with a KV cache, rows that have ended dropped while others go on.
+"""Decoding one batch: with a KV cache, padded on the left of what its prompts do not share, ended rows dropped.
 
 A row's tokens do not depend on its batch: padding is masked, positions count from the row's own first token, and
 sampling draws from the row's own generator. (Up to rounding: in float32 a different batch size changes logits by about
@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from pipeline.engines import _shared
 
 DRAW_ROWS = 32  # rows drawn from at once: each needs a few copies of the vocabulary
 HEAD = 1024  # likeliest tokens that a draw looks at first
@@ -42,16 +44,21 @@ class Batch:
 
     def __init__(self, model: Any, tokenizer: Any, rows: list[Row], ends: frozenset[int]) -> None:
         self.model, self.tokenizer, self.rows, self.ends = model, tokenizer, rows, ends
-        width = max(len(row.prompt) for row in rows)
-        ids = torch.full((len(rows), width), int(tokenizer.pad_token_id))
+        prompts = [row.prompt for row in rows]
+        shared = _shared.length(model, prompts, max(row.max_tokens for row in rows))
+        self.cache: Any = _shared.read(model, prompts[0][:shared], len(rows)) if shared else None
+        shared = shared if self.cache is not None else 0
+        width = max(map(len, prompts))
+        ids = torch.full((len(rows), width - shared), int(tokenizer.pad_token_id))
         mask = torch.zeros((len(rows), width), dtype=torch.long)
-        for i, row in enumerate(rows):
-            ids[i, width - len(row.prompt) :] = torch.tensor(row.prompt)
-            mask[i, width - len(row.prompt) :] = 1
+        mask[:, :shared] = 1
+        for i, prompt in enumerate(prompts):
+            rest = len(prompt) - shared
+            ids[i, width - shared - rest :] = torch.tensor(prompt[shared:])
+            mask[i, width - rest :] = 1
         self.mask = mask.to(model.device)
         self.next_ids = ids.to(model.device)
-        self.positions = (self.mask.cumsum(1) - 1).clamp(min=0)
-        self.cache: Any = None
+        self.positions = (self.mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
         self.pieces: dict[int, str] = {}
         # the longest stop text has no more tokens than bytes; a few more for tokens that straddle its ends
         self.window = max((len(text.encode()) for row in rows for text in row.until), default=0) + 4

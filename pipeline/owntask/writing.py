@@ -149,6 +149,7 @@ def _small(recipe: Recipe) -> Recipe:
     stage = recipe.stages[0]
     params = stage.params | {
         "layers": "upper_half", "learning_rate": 2e-3, "tokens": min(SMALL_TOKENS, stage.params["tokens"]),
+        "sort_window": 16,
     }  # fmt: skip
     return recipe.model_copy(update={"stages": (stage.model_copy(update={"params": params}),)})
 

@@ -96,12 +96,12 @@ def frozen_layers(inner: Any, family: Family) -> Sequence[nn.Module]:
         raise NotKept("the lowest layer is trained, too: set layers to upper_half or to a number of upper layers")
     upper = {id(module) for layer in stack[trained[0] :] for module in layer.modules()}
     below = {name: module for name, module in inner.named_modules() if id(module) not in upper}
-    if any(_drops(module) for name, module in below.items() if not _parts.excluded(name, family)):
+    if any(drops(module) for name, module in below.items() if not _parts.excluded(name, family)):
         raise NotKept("the model has a dropout of its own in its frozen layers")
     return stack[: trained[0]]
 
 
-def _drops(module: nn.Module) -> bool:
+def drops(module: nn.Module) -> bool:
     """Whether a module drops values when it is trained, by a layer for that or by a number of its own."""
     if isinstance(module, nn.modules.dropout._DropoutNd):
         return module.p > 0

@@ -16,6 +16,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from pipeline.family import Family
 from pipeline.params import SftParams
+from pipeline.trainers import _prefix
 from pipeline.trainers._kept import LowerOutputs
 from pipeline.trainers._lower import NotKept
 from pipeline.training_plan import Place, Plan
@@ -102,6 +103,7 @@ class Trainer(SFTTrainer):
         self._vocabulary = int(inner.config.get_text_config().vocab_size) if _has_plain_head(inner) else None
         add_fused_lm_head(inner, outputs=("log_probs",))  # instead of TRL's, which computes entropies, too
         self.lower: LowerOutputs | None = None  # made at the first step, which runs as all others do
+        self.not_shared: str | None = None  # why rows do not share their beginning; None: not looked at yet
         self.not_kept = "" if self.params.lower_outputs == "kept" else "not asked for"
 
     def get_train_dataloader(self) -> Any:
@@ -126,10 +128,26 @@ class Trainer(SFTTrainer):
         positions = trained.numel() if everywhere else int(trained.sum())
         if self._vocabulary is None or positions * self._vocabulary > LOGITS_AT_ONCE:
             return self._tiled_loss(model, inputs, labels_BxL, everywhere)
-        hidden_BxLxD = self._inner.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
+        hidden_BxLxD = self._hidden(inputs, labels_BxL)[:, :-1]
         chosen = torch.ones_like(trained) if everywhere else trained
         logits_NxV = self._inner.lm_head(hidden_BxLxD[chosen]).float()
         return torch.nn.functional.cross_entropy(logits_NxV, labels_BxL[:, 1:][chosen], reduction="sum")
+
+    def _hidden(self, inputs: dict[str, Any], labels_BxL: torch.Tensor) -> torch.Tensor:
+        """The body's hidden states BxLxD, but for those of a beginning that all rows share."""
+        body = self._inner.model
+        shared = _prefix.length(inputs, labels_BxL) if self._shares() else 0
+        if shared and self.not_shared is None:
+            self.not_shared = _prefix.why_not(body, inputs, shared)
+        if shared and not self.not_shared:
+            return _prefix.hidden(body, inputs, shared)
+        found: torch.Tensor = body(**inputs, use_cache=False).last_hidden_state
+        return found
+
+    def _shares(self) -> bool:
+        """Whether rows of a micro-batch may share their beginning: where each draws nothing and none is kept."""
+        drawn = self.params.dropout or self.params.neftune
+        return not (drawn or self.lower is not None or self.params.packing or self.args.gradient_checkpointing)
 
     def _tiled_loss(self, model: Any, inputs: dict[str, Any], labels_BxL: torch.Tensor, everywhere: bool) -> Any:
         """By TRL's head, which knows scaled and capped logits, too; on a CPU it computes them for all it is shown."""
