@@ -20,6 +20,7 @@ from pipeline.contracts import Agent
 from pipeline.types import Brief, Budget, Proposal, Trial
 
 LEAST_LOOKS = 12  # scorings that the exploring part of the budget must pay for, training left out
+OF_ONE_SOURCE = 60  # the same where there is one source: only numbers are to be found then, and the recipe's are good
 
 
 def create(brief: Brief, seed: int) -> Agent:
@@ -37,7 +38,8 @@ class Asha:
         """The last stretch of the leader; else a promotion that is due; else a new recipe at the lowest rung."""
         trials = [trial for trial in history if trial.kind == "recipe"]
         pace = Pace(self.brief, trials)
-        if not trials and _looks(self.brief, history) < LEAST_LOOKS:
+        least = LEAST_LOOKS if len(_drawing.singles(self.brief)) > 1 else OF_ONE_SOURCE
+        if not trials and _looks(self.brief, history) < least:
             return self._propose({}, 1.0, "the recipe as it is, all the way: looking at more of them costs too much")
         if pace.is_late(remaining):
             last = self._last_stretch(trials, pace, remaining)

@@ -117,3 +117,13 @@ def test_where_looks_are_dear_the_recipe_as_it_is_gets_the_whole_budget(seconds,
     slower = slow.model_copy(update={"id": "base_few_shot", "outcome": Outcome(cost=Cost(seconds=300.0))})
     proposal = asha.create(told, 0).propose([slow, slower], Budget(seconds=seconds))
     assert (proposal.changes != {}) == explores and (proposal.fidelity < 0.1) == explores
+
+
+@pytest.mark.parametrize(("seconds", "explores"), [(20.0, False), (5.0, True)])
+def test_one_source_is_explored_only_where_looks_are_cheap(seconds, explores):
+    told = brief(600.0)
+    data = told.space[_drawing.DATA].model_copy(update={"choices": ("maths_1",)})
+    alone = told.model_copy(update={"space": told.space | {_drawing.DATA: data}})
+    base = Trial(id="base", kind="anchor", state="scored", outcome=Outcome(cost=Cost(seconds=seconds)))
+    assert asha.create(told, 0).propose([base], Budget(seconds=600.0)).changes != {}
+    assert (asha.create(alone, 0).propose([base], Budget(seconds=600.0)).changes != {}) == explores
