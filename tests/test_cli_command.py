@@ -11,6 +11,7 @@ import pytest
 from pipeline.paths import PACKAGE
 from tests.agents.commanded import needs_sandbox
 from tests.test_cli_runs import FAKE, events, place, run, wait_for  # noqa: F401  (fixtures)
+from tests.variants import few
 
 STEP = """./posttrain step --changes '{"stages.0.params.learning_rate": 2e-3}' --fidelity 0.5"""
 SEARCH = ["search", *FAKE, "--agent", "command:bash agent.sh {workdir}"]
@@ -67,7 +68,7 @@ def test_agents_are_listed_with_it_and_an_example(run):  # noqa: F811
 
 
 @needs_sandbox
-@pytest.mark.parametrize("sandbox", ["on", "off"])
+@pytest.mark.parametrize("sandbox", few(["on", "off"], 1))
 def test_a_killed_search_takes_its_agent_with_it_and_goes_on_from_another_folder(place, sandbox):  # noqa: F811
     (place / "agent.sh").write_text(
         f"""cd "$1"; echo again >> seen; {STEP}

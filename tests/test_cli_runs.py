@@ -76,6 +76,7 @@ def test_an_extended_search_goes_on_and_counts_its_second_look(run, place):
     assert len(events(place / "mine", "started")) > before
 
 
+@pytest.mark.clock
 def test_an_interrupted_search_prints_the_command_that_goes_on(place):
     command = [sys.executable, "-m", "pipeline.cli", *SEARCH, "--budget", "1m", "--trials", "6", "--out", "mine"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -94,6 +95,7 @@ def test_an_interrupted_search_prints_the_command_that_goes_on(place):
     assert done.returncode == 0 and json.loads(done.stdout)["trials"]["scored"] == 6
 
 
+@pytest.mark.clock
 def test_a_killed_search_leaves_no_process_and_goes_on_with_its_time_counted(place):
     command = [sys.executable, "-m", "pipeline.cli", *SEARCH, "--budget", "12s", "--out", "mine"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -115,6 +117,7 @@ def test_a_killed_search_leaves_no_process_and_goes_on_with_its_time_counted(pla
     assert 9 <= report["spend"]["seconds"] <= 14
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("seconds", [4, 7])
 def test_a_search_ends_with_its_wall_clock_budget(run, seconds):
     code, out, _ = run(*SEARCH, "--budget", f"{seconds}s", "--json")

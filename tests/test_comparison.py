@@ -16,6 +16,7 @@ from pipeline.errors import InputError
 from pipeline.fakes import fake_model
 from pipeline.ledger import Ledger
 from pipeline.types import Budget
+from tests.variants import few
 
 FAKE: dict[str, Any] = {"executor": "tests.instant", "budget": Budget(seconds=60.0, trials=2)}
 ANCHORS = {"base", "base_few_shot", "instruct"}
@@ -106,7 +107,7 @@ class Stop(Exception):
     """What a user's Ctrl-C stands for here: the session is closed, the run remains."""
 
 
-@pytest.mark.parametrize("what", ["anchor", "started", "finished", "ended"])
+@pytest.mark.parametrize("what", few(["finished", "anchor", "started", "ended"], 2))
 def test_an_interrupted_comparison_goes_on_where_an_arm_stopped(asked, tmp_path, what):
     out, compared = tmp_path / "out", Comparison(asked=asked, controls=("plain",), seeds=(0,))
 

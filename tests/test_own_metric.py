@@ -45,6 +45,7 @@ def write(folder: Path, found: str) -> None:
     (folder / "my.py").write_text(PROGRAM.format(found=found))
 
 
+@pytest.mark.slow
 def test_a_program_with_data_is_a_whole_search(command, place):
     code, out, _ = command(*SEARCH, *DATA, "--instruct", "instruct")
     report = json.loads(out)
@@ -142,6 +143,7 @@ def test_what_cannot_be_is_one_line_before_anything_starts(command, place, argum
     assert not (place / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_run_of_steps_can_be_scored_by_a_program(command, place):
     given = ["--model", "base", *INSTANT, "--budget", "1m", "--out", "run"]
     assert command("open", *given, *SCORER, *DATA)[0] == 0

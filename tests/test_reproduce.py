@@ -45,6 +45,7 @@ def test_code_that_cannot_be_run_is_refused_before_a_lab_is_built(monkeypatch):
     assert asking.check(asked(benchmark="tiny_humaneval")).stages[0].data[0].name == "code_1"
 
 
+@pytest.mark.clock
 @pytest.mark.lab
 def test_reproduce_tells_the_whole_story_on_the_micro_lab(tmp_path):
     arguments = ["--agent", "plain", "--budget", "12s", "--out", "run"]

@@ -22,7 +22,7 @@ case "$1 $2" in
              printf '#!/bin/sh\\necho posttrain "$@" in "$PWD"\\n' > "$4/bin/posttrain"; chmod +x "$4/bin/posttrain" ;;
   "-m pip") [ "$3" = --version ] && exit; sleep ${FAKE_PIP_SECONDS:-0}
             echo "pip ${*:4}" >> "$FAKE_LOG"; [ -z "$FAKE_PIP_FAILS" ] || exit 1 ;;
-  "-m pytest") echo pytest "${@:3}" in "$PWD" ;;
+  "-m pytest") echo pytest "${@:3}" in "$PWD"; [ -z "$FAKE_FAILS" ] || case "$*" in *"$FAKE_FAILS"*) exit 1 ;; esac ;;
   "-m tests.real_parts") echo "real_parts ${*:3} in $PWD" >> "$FAKE_LOG"; exit ${FAKE_NO_PARTS:-0} ;;
   --version*) echo Python 3.11.99 ;;
 esac
@@ -59,6 +59,11 @@ def log(checkout):
     return (checkout.parent / "log").read_text().splitlines()
 
 
+def everything(checkout):
+    """What the stand-in prints when all but the slow tests are run."""
+    return [f"pytest -n 2 -m not slow and not clock in {checkout}", f"pytest -m not slow and clock in {checkout}"]
+
+
 @pytest.mark.parametrize("script", [*SCRIPTS, "scripts/_setup"])
 def test_bash_accepts_every_script(script):
     assert call("bash", "-n", ROOT / script, cwd=ROOT).returncode == 0
@@ -92,7 +97,7 @@ def test_a_second_call_installs_nothing_until_the_requirements_change(checkout, 
 def test_a_script_works_through_a_symbolic_link(checkout, tmp_path):
     link = tmp_path / "bin" / "my-tests"
     link.symlink_to(checkout / "scripts/test")
-    assert call(link, cwd=tmp_path).stdout.strip() == f"pytest in {checkout}"
+    assert call(link, cwd=tmp_path).stdout.splitlines() == everything(checkout)
 
 
 def test_test_runs_from_the_repository_and_passes_arguments_on(checkout, tmp_path):
@@ -103,6 +108,15 @@ def test_test_runs_from_the_repository_and_passes_arguments_on(checkout, tmp_pat
 def test_full_lifts_the_choice_of_quick_tests(checkout, tmp_path):
     done = call(checkout / "scripts/test", "--full", "-x", cwd=tmp_path)
     assert done.stdout.strip() == f"pytest -m  -x in {checkout}"
+    done = call(checkout / "scripts/test", "--full", cwd=tmp_path)
+    assert done.stdout.splitlines() == [*everything(checkout), f"pytest -m slow in {checkout}"]
+
+
+@pytest.mark.parametrize("failing", ["-n 2", "and clock", "-m slow"])
+def test_any_part_that_fails_fails_the_whole_and_the_others_are_run(checkout, tmp_path, failing):
+    done = call(checkout / "scripts/test", "--full", cwd=tmp_path, FAKE_FAILS=failing)
+    assert done.returncode == 1 and len(done.stdout.splitlines()) == 3
+    assert call(checkout / "scripts/test", "--full", cwd=tmp_path).returncode == 0
 
 
 def test_real_parts_are_fetched_from_the_repository_with_the_arguments(checkout, tmp_path):
@@ -119,14 +133,14 @@ def test_test_fetches_the_tokenizers_where_npm_is_and_goes_on_without_them(check
     done = call(checkout / "scripts/test", cwd=tmp_path, FAKE_NO_PARTS=failed)
     assert log(checkout)[-1] == f"real_parts --quiet qwen3 gemma3 in {checkout}"
     assert (
-        done.stdout.strip() == f"pytest in {checkout}"
+        done.stdout.splitlines() == everything(checkout)
         and done.stderr.endswith(told)
         and bool(told) == ("skipped" in done.stderr)
     )
 
 
 def test_continuous_integration_calls_the_test_script(checkout, tmp_path):
-    assert call("bash", checkout / ".ci/run", cwd=tmp_path).stdout.strip() == f"pytest in {checkout}"
+    assert call("bash", checkout / ".ci/run", cwd=tmp_path).stdout.splitlines() == everything(checkout)
 
 
 def test_two_at_once_install_once(checkout, tmp_path):

@@ -216,6 +216,7 @@ def scores(trials: Sequence[Trial]) -> dict[str, tuple[Score, ...]]:
     return {trial.id: trial.outcome.scores for trial in trials if trial.state == "scored" and trial.outcome}
 
 
+@pytest.mark.clock
 def test_after_a_kill_nothing_scored_is_lost_the_used_time_counts_and_no_process_is_left(tmp_path: Path) -> None:
     owner = own(tmp_path, 60.0)
     assert owner.stdout is not None
@@ -241,6 +242,7 @@ def test_after_a_kill_nothing_scored_is_lost_the_used_time_counts_and_no_process
         assert not [trial for trial in session.history() if trial.state == "pending"]
 
 
+@pytest.mark.clock
 def test_a_search_on_the_wall_clock_ends_within_two_seconds_of_its_budget(tmp_path: Path) -> None:
     owner = own(tmp_path, 4.0)
     heard, began, ended = owner.stdout, 0.0, 0.0

@@ -16,6 +16,7 @@ from pipeline.paths import read_json, read_jsonl, write_json
 from pipeline.training import CHECKPOINT, LOSSES, MODEL, NOT_KEPT
 from pipeline.types import Outcome
 from tests import tiny_models
+from tests.variants import few
 
 ROLES = worlds.get("maths").roles(0)
 GOOD, EASY = (f"maths_{ROLES.index(role) + 1}" for role in ("hard", "worked"))
@@ -122,7 +123,7 @@ def test_a_continued_trial_is_an_uninterrupted_one(tmp_path):
 TWO = [stage(GOOD, dropout=0.1), stage(EASY, tokens=2000, tuning="full", learning_rate=1e-3)]
 
 
-@pytest.mark.parametrize("stages", [TWO, [TWO[0], stage(EASY, tokens=2000)]])
+@pytest.mark.parametrize("stages", few([TWO, [TWO[0], stage(EASY, tokens=2000)]], 1))
 def test_stages_follow_each_other_and_a_trial_may_stop_in_any_of_them(tmp_path, stages):
     whole = run(tmp_path / "whole", *stages)
     assert whole.error is None and whole.fidelity == 1.0

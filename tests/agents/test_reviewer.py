@@ -20,6 +20,7 @@ from pipeline.types import Budget, Proposal, Trial
 from tests.agents import llm_runs
 from tests.agents.test_llm import FATES
 from tests.runs import Bench
+from tests.variants import few
 
 bench, quick = llm_runs.bench, llm_runs.quick  # the fixtures
 
@@ -168,7 +169,11 @@ FAILS = {play: said for play, said in FATES.items() if said} | {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("play", sorted(PLAYS))
+# the others are played to `llm` every day, by the same code
+EVERYDAY = ("errors", "good", "huge", "invalid_json", "no_forms", "stalls", "vetoes", "wrong_model")
+
+
+@pytest.mark.parametrize("play", few(sorted(PLAYS, key=lambda play: (play not in EVERYDAY, play)), len(EVERYDAY)))
 def test_a_search_ends_well_whatever_the_critic_s_provider_does_and_says_what_that_was(bench: Bench, play: str) -> None:
     limit = {"llm_timeout": 0.3} if play in ("stalls", "drips") else {}
     with FakeProvider(play) as provider:

@@ -140,6 +140,7 @@ def test_parity_is_measured_as_asked_for(run, shown, monkeypatch, tmp_path):
 
 
 @pytest.mark.lab
+@pytest.mark.slow
 def test_the_start_of_trials_is_measured_on_the_micro_lab(run, monkeypatch):
     monkeypatch.setenv("POSTTRAIN_LAB", "micro")
     code, out, err = run("bench", "start", "--runs", "2", "--json")

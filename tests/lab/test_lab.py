@@ -83,6 +83,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
     assert weights_digest(lab.build("qwen3", 7) / "base") != weights_digest(here / "base")
 
 
+@pytest.mark.slow
 def test_two_processes_that_want_a_lab_build_it_once(tmp_path: Path) -> None:
     code = (
         "from pipeline import lab; told = [];"

@@ -14,6 +14,7 @@ from pipeline.trainers import _prefix, sft
 from tests import foreign_models, tiny_models
 from tests.tiny_models import FAMILIES
 from tests.trainers.test_sft import SUMS, logits, losses, task
+from tests.variants import few
 
 SYSTEM = "You add two small numbers and write the sum after four marks at the very end of the line."
 TOLD = [{"messages": [{"role": "system", "content": SYSTEM}, *row["messages"]]} for row in SUMS]
@@ -29,7 +30,7 @@ def shared(monkeypatch):
     return lengths
 
 
-@pytest.mark.parametrize("params", [{}, {"layers": 1, "embeddings": False, "sort_window": 2}], ids=["all", "upper"])
+@pytest.mark.parametrize("params", few([{"layers": 1, "embeddings": False, "sort_window": 2}, {}], 1))
 @pytest.mark.parametrize("name", FAMILIES)
 def test_losses_and_weights_are_those_of_rows_run_whole(tmp_path, monkeypatch, shared, name, params):
     found = sft.train(task(tmp_path / "shared", name, BUILT, **params))
