@@ -125,8 +125,10 @@ def _part_of(benchmark: Benchmark, found: ItemsSource | None, part: str) -> Benc
         if split in items:
             items[split]["sets"] = [part]
     # what was published is of the whole
-    changes = {"name": f"{benchmark.name}:{part}", "items": items, "anchors": None}
-    return benchmark.model_copy(update=changes | {"max_tokens": found.part_tokens.get(part, benchmark.max_tokens)})
+    changes: dict[str, Any] = {"name": f"{benchmark.name}:{part}", "items": items, "anchors": None}
+    changes["max_tokens"] = found.part_tokens.get(part, benchmark.max_tokens)
+    changes["recipe"] = found.part_recipes.get(part, benchmark.recipe)
+    return benchmark.model_copy(update=changes)
 
 
 def _items_of(benchmark: Benchmark) -> ItemsSource | None:

@@ -74,11 +74,12 @@ class SetItems(Strict):
     fewshot: SplitOf | None = None
     parts: bool = False
     part_tokens: dict[str, int] = {}  # of an answer at most, where a part alone needs fewer than the whole
+    part_recipes: dict[str, str] = {}  # that a search on a part alone starts from, where it is another
     whole: bool = False
 
     @model_validator(mode="after")
     def _disjoint(self) -> Self:
-        for name in self.part_tokens:
+        for name in (*self.part_tokens, *self.part_recipes):
             if name not in self.sets:
                 raise ValueError(f"part_tokens: set '{name}' is not among sets: {', '.join(self.sets)}")
         for split in (self.search, self.final, self.fewshot):

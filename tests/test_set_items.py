@@ -7,9 +7,10 @@ import shutil
 
 import pytest
 
-from pipeline import benchmarks
+from pipeline import benchmarks, set_items
 from pipeline.errors import DataError, InputError
 from pipeline.paths import share
+from pipeline.recipe import load_recipe
 from pipeline.set_items import place
 from pipeline.types import ItemsKey
 
@@ -79,6 +80,16 @@ def test_a_part_is_asked_for_by_name(root):
         benchmarks.load_benchmark("bfcl_ast:paralel")
     with pytest.raises(InputError, match="gsm8k' has no parts"):
         benchmarks.load_benchmark("gsm8k:easy")
+
+
+def test_a_part_may_have_a_recipe_of_its_own():
+    recipes = {part: benchmarks.load_benchmark(f"bfcl_ast:{part}").recipe for part in ("simple_python", "parallel")}
+    assert recipes == {"simple_python": "bfcl_ast_single", "parallel": "bfcl_ast"}
+    stage = load_recipe(recipes["simple_python"]).stages[0]
+    assert [reference.name for reference in stage.data] == ["function_calls_single"]
+    found = benchmarks.load_benchmark("bfcl_ast").items
+    with pytest.raises(ValueError, match="set 'nobody' is not among sets"):
+        set_items.SetItems.model_validate(found | {"part_recipes": {"nobody": "bfcl_ast"}})
 
 
 def test_a_missing_copy_and_a_missing_answer_are_named(root, tmp_path):

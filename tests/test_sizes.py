@@ -12,6 +12,7 @@ from pipeline.types import Budget
     ("address", "parameters", "expected"),
     [
         ("bfcl_ast", 134_515_008, "bfcl_ast_small"),
+        ("bfcl_ast_single", 134_515_008, "bfcl_ast_single_small"),
         ("bfcl_ast", 500_000_000, "bfcl_ast"),
         ("bfcl_ast", None, "bfcl_ast"),
         ("humaneval", 134_515_008, "humaneval"),

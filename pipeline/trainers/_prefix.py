@@ -14,7 +14,7 @@ import torch
 from pipeline.trainers._lower import TOLERANCES, drops
 
 LEAST_TOKENS = 8  # of a prefix; shorter ones gain nothing
-LEAST_SAVED = 0.15  # of a micro-batch's tokens: it costs a second pass through the layers, of small products
+LEAST_SAVED = 0.08  # of a micro-batch's tokens: it costs a second pass through the layers, of small products
 COARSE = 0.1  # tolerance for other dtypes
 
 
