@@ -91,6 +91,7 @@ class SftParams(Strict):
     # what is computed, not what comes of it; None is left out of recipes and their fingerprints
     lower_outputs: Literal["kept"] | None = None  # of frozen layers below all trained ones; None: anew at every step
     logits: Literal["all"] | None = None  # all: of positions without a loss, too, which costs time only
+    prefix: Literal["apart"] | None = None  # apart: each row runs what all rows begin with, which costs time only
 
     @model_validator(mode="before")
     @classmethod

@@ -26,8 +26,9 @@ from pipeline.rowfiles import read_rows
 TRAIN, TEST = "train.jsonl", "test.jsonl"
 MARKS = 4  # looks at the held-out rows, evenly spread over the seconds
 HOMES, AGAIN = "homes", "later trial"  # cache folders by option; the end of a side's name that takes what is there
+PLAIN: dict[str, Any] = {"layers": "all", "logits": "all", "prefix": "apart"}  # every option for speed turned off
 STEPS_PER_SECOND = 200  # more than any model takes: the seconds end a side, not its steps
-OPTIONS = ("layers", "logits", "sorted", "kept", "together")
+OPTIONS = ("layers", "logits", "prefix", "sorted", "small", "kept", "together")
 SECONDS = {"wall": "s", "cpu": "CPU seconds"}
 STOCK, OURS = "pipeline.bench.fast_sides.stock", "pipeline.bench.fast_sides.ours"
 WARM = ("pipeline.trainers.sft",)
@@ -74,7 +75,7 @@ def run(plan: Plan, train: list[Row], test: list[Row], threads: int, out: Path, 
         for rate in plan.rates:
             sides.measure(f"trl {rate:g}", STOCK, rate=rate)
         best = best_rate(plan, sides.found)
-        sides.measure("plain", OURS, rate=best, params={"layers": "all", "logits": "all"}, home="plain")
+        sides.measure("plain", OURS, rate=best, params=PLAIN, home="plain")
         for option in plan.options:
             for name, params in variants(plan)[option].items():
                 sides.measure(name, OURS, rate=best, params=params, home=option)
@@ -121,13 +122,14 @@ class _Sides:
 
 def variants(plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
     """By option the sides that show it, each with its parameters; what is not named is as in the plain side."""
-    off: dict[str, Any] = {"layers": "all", "logits": "all"}
-    kept = {**off, "layers": plan.layers, "lower_outputs": "kept"}
+    kept = {**PLAIN, "layers": plan.layers, "lower_outputs": "kept"}
     together = {"layers": plan.layers, "lower_outputs": "kept", "sort_window": plan.sort_window}
     return {
-        "layers": {"upper layers": {**off, "layers": plan.layers}},
-        "logits": {"answer logits": {"layers": "all"}},
-        "sorted": {"sorted": {**off, "sort_window": plan.sort_window}},
+        "layers": {"upper layers": {**PLAIN, "layers": plan.layers}},
+        "logits": {"answer logits": {"layers": "all", "prefix": "apart"}},
+        "prefix": {"prefix shared": {"layers": "all", "logits": "all"}},
+        "sorted": {"sorted": {**PLAIN, "sort_window": plan.sort_window}},
+        "small": {"as small recipes": {"layers": plan.layers, "sort_window": plan.sort_window}},
         "kept": {"kept, first trial": kept, "kept, later trial": kept},
         "together": {"together, first trial": together, "together, later trial": together},
     }

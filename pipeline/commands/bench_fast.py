@@ -24,9 +24,9 @@ def fast(
     rates: Annotated[str, typer.Option(metavar="X,Y..", help="Learning rates that TRL's trainer tries.")] = (
         "5e-4,1e-3,2e-3"
     ),
-    sides: Annotated[str, typer.Option(metavar="A,B..", help="Which of layers, logits, sorted, kept, together.")] = (
-        "layers,logits,sorted,kept,together"
-    ),
+    sides: Annotated[
+        str, typer.Option(metavar="A,B..", help="Which of layers, logits, prefix, sorted, small, kept, together.")
+    ] = ("layers,logits,prefix,sorted,small,kept,together"),
     layers: Annotated[str, typer.Option(metavar="N", help="Upper layers: a number, or upper_half.")] = "upper_half",
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="Rows per step.")] = 8,
     items: Annotated[int, typer.Option(metavar="N", min=1, help="Held-out rows that are looked at.")] = 100,

@@ -146,7 +146,7 @@ class Trainer(SFTTrainer):
 
     def _shares(self) -> bool:
         """Whether rows of a micro-batch may share their beginning: where each draws nothing and none is kept."""
-        drawn = self.params.dropout or self.params.neftune
+        drawn = self.params.dropout or self.params.neftune or self.params.prefix == "apart"
         return not (drawn or self.lower is not None or self.params.packing or self.args.gradient_checkpointing)
 
     def _tiled_loss(self, model: Any, inputs: dict[str, Any], labels_BxL: torch.Tensor, everywhere: bool) -> Any:
