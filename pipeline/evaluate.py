@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from pipeline import benchmarks, decoding, plugins, programs, sandbox, totals
+from pipeline import benchmarks, decoding, plugins, programs, sandbox, scoring_progress, totals
 from pipeline.errors import InputError
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob
 from pipeline.judges.client import check as check_judge
@@ -56,13 +56,14 @@ def evaluate(
     scorer: str | None = None,
     judge: Judge | None = None,
     configured_as: str | Path | None = None,
+    told: Callable[[float], None] | None = None,
     **options: Any,
 ) -> Evaluation:
     """Score the model in `model_path` on `items`, with the benchmark's scorer or another; `options` go to the engine.
 
     Answers are drawn as the benchmark says, or, with `configured_as`, as the generation_config.json of the model in
-    that folder says. `few_shot` uses the benchmark's raw text form after so many examples, drawn by `key`. Raises
-    InputError.
+    that folder says. `few_shot` uses the benchmark's raw text form after so many examples, drawn by `key`. `told` hears
+    of the share of answers that are there, if the engine tells it. Raises InputError.
     """
     if benchmark.program is not None and scorer is None:
         return _by_program(model_path, benchmark, role, few_shot)
@@ -82,6 +83,8 @@ def evaluate(
     elif not is_recorded:
         how = decoding.settled(how, model_path)
     opened = plugins.entry("engines", engine)(str(model_path), **options)
+    if told is not None and hasattr(opened, "told"):
+        opened.told = told
     drawn = benchmark.model_copy(update={"decoding": how})
     results = plugins.entry("scorers", scorer)(opened, drawn, items, few_shot, shots, **judged)
     score = summarise(benchmark, results, role, few_shot)
@@ -162,18 +165,20 @@ def main(folder: str | Path) -> None:
     job = EvaluateJob.model_validate(read_json(folder / JOB))
     benchmark = programs.benchmark(job.benchmark, job.protocol, job.program)
     items = [] if benchmark.program else benchmarks.items(benchmark, job.role, job.key, job.limit)
-    found = evaluate(
-        job.model_path,
-        benchmark,
-        items,
-        job.role,
-        job.few_shot,
-        job.key,
-        job.engine,
-        job.scorer,
-        job.judge,
-        job.configured_as,
-    )
+    with scoring_progress.Teller(folder) as told:
+        found = evaluate(
+            job.model_path,
+            benchmark,
+            items,
+            job.role,
+            job.few_shot,
+            job.key,
+            job.engine,
+            job.scorer,
+            job.judge,
+            job.configured_as,
+            told,
+        )
     mode = 0o600 if job.role == "final" else 0o666
     if found.items:
         write_jsonl(folder / ITEMS, found.items, mode)

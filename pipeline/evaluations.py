@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pipeline import anchors as kept_anchors
 from pipeline.errors import InputError, PosttrainError
 from pipeline.evaluate import Evaluated
-from pipeline.flight import last_line
+from pipeline.flight import last_line, latest_progress
 from pipeline.jobs import JOB, OUTCOME, EvaluateJob
 from pipeline.judging import judge_for
 from pipeline.opening import shared_seal
@@ -119,11 +119,17 @@ def score_models(
 
     Raises PosttrainError if one cannot be scored: without its anchors a run would mean nothing.
     """
-    what = ", ".join(name.replace("_", " ") for name in models)
+    what = ", ".join(map(_said, models))
     session.tell("progress", f"scoring {what} on the {role} split")
     jobs = [_job(session, name, model, place / name, role, key) for name, model in models.items()]
     keepers = _keepers(session, jobs)
-    for name, ended in run_jobs(session, jobs):
+
+    def tell() -> None:
+        for name in models:
+            if (at := latest_progress(place / name)) is not None:
+                session.tell("progress", f"scoring {_said(name)} on the {role} split", progress=at)
+
+    for name, ended in run_jobs(session, jobs, tell):
         folder = place / name
         if ended.exit_code:
             why = last_line(folder / "log.txt") or ended.reason
@@ -134,6 +140,10 @@ def score_models(
             kept_anchors.keep(folder, keepers[name], session.threads, _model_name(session, name), now_at)
         found = Evaluated.model_validate(read_json(folder / OUTCOME))
         yield name, found.score, found.cost
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _bare(last_line: str) -> str:
@@ -171,19 +181,24 @@ def _model_name(session: Session, anchor: str) -> str:
     return (session.request.instruct if anchor == "instruct" else session.request.model) or anchor
 
 
-def run_jobs(session: Session, jobs: Sequence[Job]) -> Iterator[tuple[str, Finished]]:
-    """Run jobs in all slots; yields folder name and end of each. Clients are heard meanwhile; nothing is started."""
+def run_jobs(
+    session: Session, jobs: Sequence[Job], ticked: Callable[[], None] = lambda: None
+) -> Iterator[tuple[str, Finished]]:  # fmt: skip
+    """Run jobs in all slots; yields folder name and end of each. Clients are heard meanwhile; nothing is started.
+
+    `ticked` is called now and then while all that are left run.
+    """
     waiting, running = deque(jobs), 0
     while waiting or running:
         while waiting and running < session.request.slots:
             session.executor.start(waiting.popleft())
             running += 1
-        ended = _next_end(session)
+        ended = _next_end(session, ticked)
         running -= 1
         yield Path(ended.job).name, ended
 
 
-def _next_end(session: Session) -> Finished:
+def _next_end(session: Session, ticked: Callable[[], None]) -> Finished:
     before, session.is_scoring = session.is_scoring, True
     try:
         while True:
@@ -196,6 +211,7 @@ def _next_end(session: Session) -> Finished:
                     raise PosttrainError("the executor lost a job: start the command again with --resume")
             if ended is not None:
                 return ended
+            ticked()
     finally:
         session.is_scoring = before
 

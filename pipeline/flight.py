@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from pipeline import totals
+from pipeline import scoring_progress, totals
 from pipeline.errors import InputError
 from pipeline.jobs import ITEMS, JOB, OUTCOME, SubmissionJob, TrialJob
 from pipeline.judging import judge_for
@@ -125,8 +125,13 @@ def search_items(run: Path, trial_id: str) -> dict[str, float]:
 
 
 def latest_progress(folder: Path) -> dict[str, Any] | None:
-    """The last whole line that a trial's trainer wrote on its progress; None before the first."""
-    line = last_line(folder / PROGRESS, whole=True)
+    """The last whole line of a trial's trainer on its progress, with how far its scoring is; None before both."""
+    found = [_last_object(folder / name) for name in (PROGRESS, scoring_progress.FILE)]
+    return None if not any(found) else (found[0] or {}) | (found[1] or {})
+
+
+def _last_object(path: Path) -> dict[str, Any] | None:
+    line = last_line(path, whole=True)
     try:
         found = json.loads(line) if line else None
     except ValueError:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline import benchmarks, checkpoint, plugins, protocols
+from pipeline import benchmarks, checkpoint, plugins, protocols, scoring_progress
 from pipeline.errors import PosttrainError
 from pipeline.evaluate import Evaluation, evaluate
 from pipeline.jobs import ITEMS, JOB, OUTCOME, SubmissionJob
@@ -67,7 +67,8 @@ def _verdicts(job: SubmissionJob, model: Path) -> list[Verdict]:
 def _evaluated(job: SubmissionJob, model: Path) -> tuple[Evaluation, Stopping]:
     benchmark = protocols.benchmark(job.benchmark, job.protocol)
     items = benchmarks.items(benchmark, "search", job.key, job.search_limit)
-    found = evaluate(model, benchmark, items, "search", key=job.key, judge=job.judge)
+    with scoring_progress.Teller(model.parent) as told:
+        found = evaluate(model, benchmark, items, "search", key=job.key, judge=job.judge, told=told)
     return found, examine(model, benchmark, job.key, found)
 
 

@@ -6,7 +6,7 @@ import time
 import traceback
 from pathlib import Path
 
-from pipeline import benchmarks, data, plugins, programs
+from pipeline import benchmarks, data, plugins, programs, scoring_progress
 from pipeline.errors import PosttrainError
 from pipeline.evaluate import Evaluation, evaluate
 from pipeline.inspection import inspect_source
@@ -78,7 +78,10 @@ class TrialRun:
     def _score(self, model_path: str, benchmark: Benchmark) -> None:
         wanted = benchmark.program is None
         items = benchmarks.items(benchmark, "search", self.job.key, self.job.search_limit) if wanted else []
-        self.evaluation = evaluate(model_path, benchmark, items, "search", key=self.job.key, judge=self.job.judge)
+        with scoring_progress.Teller(self.folder) as told:
+            self.evaluation = evaluate(
+                model_path, benchmark, items, "search", key=self.job.key, judge=self.job.judge, told=told
+            )
         if not self.evaluation.items:  # a program's, which tells none
             return
         write_jsonl(self.folder / ITEMS, self.evaluation.items)

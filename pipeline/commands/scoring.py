@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,13 +79,14 @@ def evaluate_all(
         items = benchmarks.items(benchmark, split, key, limit)
         for role, folder in folders.items():
             on = "by its program" if benchmark.program else f"on {len(items)} {split} items"
-            progress(f"{benchmark.name}: scoring {role} {on}")
+            told = partial(progress, f"{benchmark.name}: scoring {role} {on}")
+            told()
             engine, chosen = engines[role]
             if "file" in chosen:  # recorded answers: an index beside the whole's name is another one than the part's
                 chosen = {**chosen, "places": benchmarks.places_in_whole(benchmark, split, key)}
             kept = anchors.score(benchmark, role, folder) if anchors and engine == "hf" and not chosen else None
             scored = kept or evaluate.evaluate(
-                folder, benchmark, items, split, key=key, engine=engine, judge=judge, **chosen
+                folder, benchmark, items, split, key=key, engine=engine, judge=judge, told=told, **chosen
             )
             found.setdefault(benchmark.name, {})[role] = scored
         if anchors and "base" in folders and engines["base"] == ("hf", {}):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline import console
+from pipeline import console, scoring_progress
 
 
 class Watcher:
@@ -24,14 +24,17 @@ class Watcher:
         elif news.what != "progress":
             self.progress.say(news.text)
         elif news.trial is None:
-            self.progress(news.text)
+            at = news.progress or {}
+            self.progress(news.text, *(_scored(at) if at else ()))
         else:
             self._trial(news.text, news.progress or {}, left)
 
     def _trial(self, name: str, at: dict[str, Any], budget_left: str) -> None:
         """A trial's latest progress line (`training.PROGRESS`), as far as it tells something."""
         step, steps = at.get("step"), at.get("steps")
-        if not step or not steps:
+        if "scored" in at:
+            self.progress(f"{name}: scoring", *_scored(at), budget_left)
+        elif not step or not steps:
             self.progress(f"{name}: starting", detail=budget_left)
         elif step >= steps:
             self.progress(f"{name}: scoring", detail=budget_left)
@@ -51,6 +54,11 @@ class Watcher:
         from pipeline import models
 
         return models.resolve(name, lab_seed, self.progress)
+
+
+def _scored(at: dict[str, Any]) -> tuple[float, float | None]:
+    """Share done and seconds left, of a line of `scoring_progress`."""
+    return at["scored"], scoring_progress.seconds_left(at)
 
 
 def clipped(text: str) -> str:

@@ -7,6 +7,7 @@ sampling draws from the row's own generator. (Up to rounding: in float32 a diffe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +64,9 @@ class Batch:
         # the longest stop text has no more tokens than bytes; a few more for tokens that straddle its ends
         self.window = max((len(text.encode()) for row in rows for text in row.until), default=0) + 4
 
-    def run(self) -> None:
-        """Continue every row to its end."""
+    def run(self) -> Iterator[float]:
+        """Continue every row to its end; yields after each token which share is done, as if no row ended early."""
+        total, room, step = len(self.rows), max(row.max_tokens for row in self.rows), 0
         while self.rows:
             logits = self._forward()
             chosen = self._choose(logits)
@@ -72,6 +74,8 @@ class Batch:
                 if not row.done:
                     self._take(row, token)
             self._advance(chosen)
+            step += 1
+            yield 1 - sum(not row.done for row in self.rows) * (1 - step / room) / total
 
     def _forward(self) -> torch.Tensor:
         output = self.model(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ class HfEngine:
         self.seed, self.batch_rows = seed, batch_rows
         self.ends, self.special = _ends(model, tokenizer), _special(tokenizer)
         self.rows = int(model.get_input_embeddings().weight.shape[0])
+        self.told: Callable[[float], None] = lambda share: None  # hears of the share of answers that are there
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
@@ -59,9 +60,11 @@ class HfEngine:
         ]
         # longest first: if memory is short, it shows in the first batch
         waiting = sorted((row for copies in rows for row in copies), key=lambda row: -len(row.prompt))
+        total = len(waiting)
         while waiting:
-            size = self._fitting(waiting)
-            Batch(self.model, self.tokenizer, waiting[:size], self.ends).run()
+            size, done = self._fitting(waiting), total - len(waiting)
+            for share in Batch(self.model, self.tokenizer, waiting[:size], self.ends).run():
+                self.told((done + share * size) / total)
             waiting = waiting[size:]
         return [[self._completion(row) for row in copies] for copies in rows]
 
