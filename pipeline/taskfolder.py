@@ -31,8 +31,9 @@ MODEL_LINE = re.compile(r"^\W*(?:base[ _-]?)?model\W*[:=]\s*[\"'`]*([\w./~-]+)",
 AIM = re.compile(r"(?:to excel at|maximum performance on)\s+(.+?)[.\s]*$", re.IGNORECASE | re.MULTILINE)
 AIM_LINE = re.compile(r"^\W*benchmark\W*[:=]\s*[\"'`]*([^\"'`\n]+)", re.IGNORECASE | re.MULTILINE)
 HOURS = re.compile(r"maximum of\s+(\d+(?:\.\d+)?)\s*hours?", re.IGNORECASE)
-CLOCK = re.compile(r"(?<![\d:.])(\d+):(\d{2})(?::(\d{2}))?(?![\d:])")
-IN_WORDS = re.compile(r"(\d+(?:\.\d+)?)\s*(hours?|h|minutes?|mins?|m|seconds?|secs?|s)\b", re.IGNORECASE)
+# other scripts' digits and letters are no clock's
+CLOCK = re.compile(r"(?<![\d:.])(\d+):(\d{2})(?::(\d{2}))?(?![\d:])", re.ASCII)
+IN_WORDS = re.compile(r"(\d+(?:\.\d+)?)\s*(hours?|h|minutes?|mins?|m|seconds?|secs?|s)\b", re.IGNORECASE | re.ASCII)
 UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 # how titles of PostTrainBench's benchmarks are known again
 TITLES = {

@@ -62,9 +62,9 @@ class TrialRun:
         self._score(self.stages.run(), benchmark)
 
     def _in_time(self) -> TrialJob:
-        """The job, its time limit less what it waited for its process: a first trial waits for the workers' imports."""
-        limit = self.job.limit_seconds
-        return self.job.model_copy(update={"limit_seconds": None if limit is None else max(0.0, limit - self.waited)})
+        """The job, its time limit less what went before: workers' imports, and rows that are read for the first time."""
+        limit, gone = self.job.limit_seconds, self.waited + time.monotonic() - self.begun
+        return self.job.model_copy(update={"limit_seconds": None if limit is None else max(0.0, limit - gone)})
 
     def _ask_guards(self, benchmark: Benchmark) -> None:
         """Every source that is used, before a row of it is; of the good verdicts one per guard is kept."""

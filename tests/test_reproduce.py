@@ -48,13 +48,13 @@ def test_code_that_cannot_be_run_is_refused_before_a_lab_is_built(monkeypatch):
 @pytest.mark.clock
 @pytest.mark.lab
 def test_reproduce_tells_the_whole_story_on_the_micro_lab(tmp_path):
-    arguments = ["--agent", "plain", "--budget", "12s", "--out", "run"]
+    arguments = ["--agent", "plain", "--budget", "30s", "--out", "run"]
     done = call(*arguments, cwd=tmp_path, timeout=240, POSTTRAIN_LAB="micro")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert {role for role, score in report["scores"].items() if score} == {"base", "base_few_shot", "instruct", "best"}
     assert report["model"] == "lab/qwen3-base" and report["trials"]["scored"] == 1
-    assert abs(report["spend"]["seconds"] - 12) <= 2 or report["spend"]["seconds"] < 12
+    assert abs(report["spend"]["seconds"] - 30) <= 2 or report["spend"]["seconds"] < 30
     for words in ("scoring base", "t001", "left", "final split"):
         assert words in done.stderr
     assert (tmp_path / "run" / "final_model" / "config.json").is_file()

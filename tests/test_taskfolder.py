@@ -113,6 +113,7 @@ def test_times_are_read_as_timers_write_them(tmp_path, said, seconds):
         ("echo 9:99", "said '9:99'"),
         ("echo 9:59; exit 1", "exit code 1: 9:59"),
         ("echo 'Timer not initialized'; exit 1", "exit code 1"),
+        ("echo '٣h ٤:٥٥ ٣ſ'", "tells no time"),  # digits and an s of other scripts
         ("head -c 5000 /dev/urandom | tr -d '0-9'", "tells no time"),
     ],
 )
