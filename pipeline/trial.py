@@ -62,7 +62,7 @@ class TrialRun:
         self._score(self.stages.run(), benchmark)
 
     def _in_time(self) -> TrialJob:
-        """The job, its time limit less what went before: workers' imports, and rows that are read for the first time."""
+        """The job, its time limit less what went before: workers' imports, and rows read for the first time."""
         limit, gone = self.job.limit_seconds, self.waited + time.monotonic() - self.begun
         return self.job.model_copy(update={"limit_seconds": None if limit is None else max(0.0, limit - gone)})
 
