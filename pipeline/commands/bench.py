@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,12 +17,12 @@ from pipeline.commands.bench_labels import labels
 from pipeline.commands.run import QWEN3, TINY_GSM8K
 from pipeline.commands.running import FLAGGED, SEEDS
 from pipeline.commands.scoring import by_lab
+from pipeline.commands.showing import show
 from pipeline.commands.watching import Watcher
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.asking import Asked
-    from pipeline.reporting.blocks import Page
 
 app = typer.Typer(
     help="Measure agents, the lab's landscape, trial starts, training, evaluation and judges.", rich_markup_mode=None
@@ -69,7 +69,7 @@ def agents(
     watcher = Watcher()
     with console.stdout_kept_clean():
         document = bench.run(plan, watcher.cell, watcher.resolve)
-    _show(document, agents_table.page, as_json)
+    show(document, agents_table.page, as_json)
     if any(run.get("flagged") for cell in document["cells"] for run in cell["runs"]):
         raise typer.Exit(FLAGGED)
 
@@ -107,7 +107,7 @@ def landscape(
     watcher = Watcher()
     with console.stdout_kept_clean():
         document = bench.run(plan, watcher.cell, watcher.resolve)
-    _show(document, landscape_table.page, as_json)
+    show(document, landscape_table.page, as_json)
 
 
 @app.command()
@@ -139,7 +139,7 @@ def start(
         document = bench.run(
             place / "run", asking.to_request(cells[0], watcher.resolve, watcher.progress.say), runs, watcher
         )
-    _show(document, bench.page, as_json)
+    show(document, bench.page, as_json)
 
 
 @app.command()
@@ -165,7 +165,7 @@ def train(
 
     with _paired(model, benchmark, lab_seed) as (common, progress):
         document = bench.run(steps=steps, batch=batch, rate=rate, runs=runs, told=progress, **common)
-    _show(document, bench.page, as_json)
+    show(document, bench.page, as_json)
 
 
 @app.command("eval")
@@ -190,7 +190,7 @@ def evaluation(
 
     with _paired(model, benchmark, lab_seed) as (common, progress):
         document = bench.run(limit=limit, batch=batch, runs=runs, told=progress, **common)
-    _show(document, bench.page, as_json)
+    show(document, bench.page, as_json)
 
 
 app.command()(fast)
@@ -234,7 +234,7 @@ def parity(
             model, folder, names, lab_seed, limit, max_tokens, batch, machine.cached().threads, out, progress
         )
     progress.close()
-    _show(document, bench.page, as_json)
+    show(document, bench.page, as_json)
 
 
 @app.command()
@@ -257,7 +257,7 @@ def judges(
     """
     from pipeline.bench import judges as bench
 
-    _show(bench.run(first, second), bench.page, as_json)
+    show(bench.run(first, second), bench.page, as_json)
 
 
 @contextlib.contextmanager
@@ -296,12 +296,3 @@ def _cells(
         for base in bases
         for name in names
     )
-
-
-def _show(document: dict[str, Any], page: Callable[[dict[str, Any]], Page], as_json: bool) -> None:
-    from pipeline.reporting.plain import to_text
-
-    if as_json:
-        console.document(document)
-    else:
-        print(to_text(page(document)).rstrip("\n"))

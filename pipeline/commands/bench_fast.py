@@ -10,6 +10,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
+from pipeline.commands.showing import show
 from pipeline.errors import InputError, unknown
 
 
@@ -48,7 +49,6 @@ def fast(
     from pipeline import machine, models
     from pipeline.bench import fast as bench
     from pipeline.bench.results import claim
-    from pipeline.commands.bench import _show as show
 
     models.check(model)
     plan = bench.Plan(

@@ -8,6 +8,7 @@ import typer
 
 from pipeline import console
 from pipeline.commands import options
+from pipeline.commands.showing import show
 
 
 def labels(
@@ -28,7 +29,6 @@ def labels(
     from pipeline import benchmarks
     from pipeline import models as known
     from pipeline.bench import labels as bench
-    from pipeline.commands.bench import _show as show
 
     loaded = benchmarks.load_benchmark(benchmark)
     bench.check(loaded)
