@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+from pipeline.engines import _shared
+from pipeline.errors import InputError
+
 
 def likeliest(model: Any, prompt: list[int], endings: Sequence[list[int]], at_once: int) -> int:
     """The number of the likeliest of `endings`, token ids, none of them empty, after `prompt`.
@@ -33,6 +36,8 @@ def likeliest(model: Any, prompt: list[int], endings: Sequence[list[int]], at_on
 
 def _read(model: Any, prompt: list[int]) -> tuple[Any, torch.Tensor]:
     read = model(input_ids=torch.tensor([prompt], device=model.device), use_cache=True, logits_to_keep=1)
+    if not _shared.is_plain(read.past_key_values):
+        raise InputError(f"{type(model).__name__}: it keeps more than keys and values: no endings are compared with it")
     return read.past_key_values, torch.log_softmax(read.logits[0, -1].float(), -1)
 
 

@@ -35,7 +35,12 @@ def read(model: Any, tokens: list[int], rows: int) -> DynamicCache | None:
     """The cache of a beginning, for `rows` rows; None for a model whose cache is not of keys and values alone."""
     ids = torch.tensor([tokens], device=model.device)
     cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
-    if not isinstance(cache, DynamicCache) or not all(isinstance(layer, DynamicLayer) for layer in cache.layers):
+    if not is_plain(cache):
         return None
     cache.batch_repeat_interleave(rows)
     return cache
+
+
+def is_plain(cache: Any) -> bool:
+    """Whether a cache holds keys and values alone, of which every row may have a copy."""
+    return isinstance(cache, DynamicCache) and all(isinstance(layer, DynamicLayer) for layer in cache.layers)

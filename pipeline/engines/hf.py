@@ -11,7 +11,10 @@ import torch
 
 from pipeline import weights
 from pipeline.chat import family_of, render, with_thinking
-from pipeline.engines import _endings, _warm  # noqa: F401 (done once, before a worker is forked)
+from pipeline.engines import (
+    _endings,
+    _warm,  # noqa: F401 (done once, before a worker is forked)
+)
 from pipeline.engines._decode import Batch, Row
 from pipeline.errors import DataError
 from pipeline.family import Family
@@ -84,7 +87,10 @@ class HfEngine:
 
     @torch.inference_mode()
     def likeliest(self, request: Request, endings: Sequence[list[int]], at_once: int) -> int:
-        """The number of the ending, in token ids, that is likeliest after a request, which is read once."""
+        """The number of the ending, in token ids, that is likeliest after a request, which is read once.
+
+        Raises InputError for a model whose cache no ending could share.
+        """
         [prompt] = self._encode([request])
         return _endings.likeliest(self.model, prompt, endings, at_once)
 

@@ -7,6 +7,7 @@ import torch
 
 from pipeline.engines import _shared
 from pipeline.engines.hf import open_engine
+from pipeline.errors import InputError
 from pipeline.types import Request
 from tests import tiny_models
 from tests.tiny_models import FAMILIES
@@ -73,3 +74,5 @@ def test_a_model_that_keeps_no_keys_and_values_reads_prompts_whole(monkeypatch):
     with torch.inference_mode():
         assert _shared.read(engine.model, [1, 2, 3], 2) is None
     assert engine.generate(REQUESTS) == expected
+    with pytest.raises(InputError, match="Qwen3ForCausalLM: it keeps more than keys and values"):
+        engine.likeliest(REQUESTS[0], [[1, 2], [3]], 8)
