@@ -19,6 +19,7 @@ from pipeline.session import Session
 from pipeline.types import Budget, Proposal, Trial
 from tests import runs
 from tests.runs import Bench
+from tests.variants import few
 
 bench = runs.bench  # the fixture
 FOLDER = Path(pipeline.agents.__file__).parent
@@ -76,10 +77,11 @@ def test_proposals_keep_to_the_space_and_are_not_rejected(bench: Bench, name: st
         apply_changes(session.request.recipe, trial.proposal.changes)
 
 
-def test_the_same_seed_and_history_give_the_same_proposal(bench: Bench, name: str) -> None:
+@pytest.mark.parametrize("every", few([3, 1], 1))
+def test_the_same_seed_and_history_give_the_same_proposal(bench: Bench, name: str, every: int) -> None:
     session = run(bench, name)
     history, left = session.history(), Budget(seconds=60.0)
-    for end in {*range(0, len(history), 3), len(history)}:
+    for end in {*range(0, len(history), every), len(history)}:
         proposals = [make(name, session).propose(history[:end], left) for _ in range(2)]
         assert proposals[0] == proposals[1]
 
