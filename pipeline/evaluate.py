@@ -83,8 +83,8 @@ def evaluate(
     elif not is_recorded:
         how = decoding.settled(how, model_path)
     opened = plugins.entry("engines", engine)(str(model_path), **options)
-    if told is not None and hasattr(opened, "told"):
-        opened.told = told
+    if told is not None:
+        scoring_progress.listen(opened, told)
     drawn = benchmark.model_copy(update={"decoding": how})
     results = plugins.entry("scorers", scorer)(opened, drawn, items, few_shot, shots, **judged)
     score = summarise(benchmark, results, role, few_shot)
@@ -159,13 +159,16 @@ def why_not_stopping(results: Sequence[Item], max_tokens: int, end: str) -> str:
     return f"of {len(known)} answers {', '.join(parts) or 'none went on'}{never}"
 
 
-def main(folder: str | Path) -> None:
-    """An EvaluateJob in a process of its own: reads job.json, writes items.jsonl and then outcome.json."""
+def main(folder: str | Path, told: Callable[[float], None] | None = None) -> None:
+    """An EvaluateJob in a process of its own: reads job.json, writes items.jsonl and then outcome.json.
+
+    How far it is goes to the job's folder, or to `told` in the process of who wants to know.
+    """
     begun, folder = time.perf_counter(), Path(folder)
     job = EvaluateJob.model_validate(read_json(folder / JOB))
     benchmark = programs.benchmark(job.benchmark, job.protocol, job.program)
     items = [] if benchmark.program else benchmarks.items(benchmark, job.role, job.key, job.limit)
-    with scoring_progress.Teller(folder) as told:
+    with scoring_progress.Teller(folder) as written:
         found = evaluate(
             job.model_path,
             benchmark,
@@ -177,7 +180,7 @@ def main(folder: str | Path) -> None:
             job.scorer,
             job.judge,
             job.configured_as,
-            told,
+            told or written,
         )
     mode = 0o600 if job.role == "final" else 0o666
     if found.items:

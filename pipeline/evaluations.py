@@ -70,7 +70,7 @@ def measure_anchors(session: Session) -> None:
 def _land_anchor(session: Session, name: str, score: Score, cost: Cost, whence: str = "") -> None:
     outcome = Outcome(scores=(score,), cost=cost)
     session.ledger.append("finished", trial=name, state="scored", outcome=outcome, at=session.clock.now())
-    session.tell("anchor", f"{name.replace('_', ' ')} scores {score.value:.3f} on the search split{whence}")
+    session.tell("anchor", f"{_said(name)} scores {score.value:.3f} on the search split{whence}")
 
 
 def take_kept(
@@ -123,13 +123,7 @@ def score_models(
     session.tell("progress", f"scoring {what} on the {role} split")
     jobs = [_job(session, name, model, place / name, role, key) for name, model in models.items()]
     keepers = _keepers(session, jobs)
-
-    def tell() -> None:
-        for name in models:
-            if (at := latest_progress(place / name)) is not None:
-                session.tell("progress", f"scoring {_said(name)} on the {role} split", progress=at)
-
-    for name, ended in run_jobs(session, jobs, tell):
+    for name, ended in run_jobs(session, jobs, lambda name: f"scoring {_said(name)} on the {role} split"):
         folder = place / name
         if ended.exit_code:
             why = last_line(folder / "log.txt") or ended.reason
@@ -182,23 +176,24 @@ def _model_name(session: Session, anchor: str) -> str:
 
 
 def run_jobs(
-    session: Session, jobs: Sequence[Job], ticked: Callable[[], None] = lambda: None
+    session: Session, jobs: Sequence[Job], doing: Callable[[str], str] = str
 ) -> Iterator[tuple[str, Finished]]:  # fmt: skip
     """Run jobs in all slots; yields folder name and end of each. Clients are heard meanwhile; nothing is started.
 
-    `ticked` is called now and then while all that are left run.
+    How far each is, as far as it tells, is told as what `doing` says of its name.
     """
-    waiting, running = deque(jobs), 0
+    waiting, running = deque(jobs), dict[str, Job]()
     while waiting or running:
-        while waiting and running < session.request.slots:
-            session.executor.start(waiting.popleft())
-            running += 1
-        ended = _next_end(session, ticked)
-        running -= 1
+        while waiting and len(running) < session.request.slots:
+            job = waiting.popleft()
+            session.executor.start(job)
+            running[job.id] = job
+        ended = _next_end(session, running, doing)
+        running.pop(ended.job, None)
         yield Path(ended.job).name, ended
 
 
-def _next_end(session: Session, ticked: Callable[[], None]) -> Finished:
+def _next_end(session: Session, running: Mapping[str, Job], doing: Callable[[str], str]) -> Finished:
     before, session.is_scoring = session.is_scoring, True
     try:
         while True:
@@ -211,7 +206,9 @@ def _next_end(session: Session, ticked: Callable[[], None]) -> Finished:
                     raise PosttrainError("the executor lost a job: start the command again with --resume")
             if ended is not None:
                 return ended
-            ticked()
+            for name, job in running.items():
+                if (at := latest_progress(Path(job.folder))) is not None:
+                    session.tell("progress", doing(Path(name).name), progress=at)
     finally:
         session.is_scoring = before
 

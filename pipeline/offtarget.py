@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import benchmarks, decoding, plugins, sandbox, set_items
+from pipeline import benchmarks, decoding, plugins, sandbox, scoring_progress, set_items
 from pipeline.errors import InputError
 from pipeline.evaluate import Evaluated, Evaluation, summarise
 from pipeline.jobs import ITEMS, JOB, OUTCOME, EvaluateJob
@@ -34,11 +34,15 @@ def check(benchmark: Benchmark) -> None:
         sandbox.how()
 
 
-def measure(model_path: str | Path, benchmark: Benchmark, items: Sequence[Item], engine: str = "hf") -> Evaluation:
+def measure(
+    model_path: str | Path, benchmark: Benchmark, items: Sequence[Item], engine: str = "hf",
+    told: Callable[[float], None] = lambda share: None,
+) -> Evaluation:  # fmt: skip
     """The model's answers, scored, each item with the `bits` and `bytes` of its gold answer after the same prompt."""
     begun = time.perf_counter()
     how = decoding.settled(benchmark.decoding, model_path)
     opened = Heard(plugins.entry("engines", engine)(str(model_path)))
+    scoring_progress.listen(opened.engine, told)
     drawn = benchmark.model_copy(update={"decoding": how})
     results = plugins.entry("scorers", benchmark.scorer)(opened, drawn, items, 0, ())
     golds = [gold(benchmark, item) for item in items]
@@ -46,11 +50,11 @@ def measure(model_path: str | Path, benchmark: Benchmark, items: Sequence[Item],
     found: list[tuple[float, bool]] = []
     for begin in range(0, len(pairs), PAIRS_AT_ONCE):
         found += opened.engine.loglikelihood(pairs[begin : begin + PAIRS_AT_ONCE])
-    told = [
+    rows = [
         {**result, "bits": -likelihood / math.log(2), "bytes": len(text.encode())}
         for result, (likelihood, _), text in zip(results, found, golds, strict=True)
     ]
-    return Evaluation(summarise(benchmark, results, "search", 0), told, time.perf_counter() - begun)
+    return Evaluation(summarise(benchmark, results, "search", 0), rows, time.perf_counter() - begun)
 
 
 def gold(benchmark: Benchmark, item: Item) -> str:
@@ -74,7 +78,9 @@ def main(folder: str | Path) -> None:
     begun, folder = time.perf_counter(), Path(folder)
     job = EvaluateJob.model_validate(read_json(folder / JOB))
     benchmark = benchmarks.load_benchmark(job.benchmark)
-    found = measure(job.model_path, benchmark, benchmarks.items(benchmark, "search", job.key, job.limit), job.engine)
+    items = benchmarks.items(benchmark, "search", job.key, job.limit)
+    with scoring_progress.Teller(folder) as told:
+        found = measure(job.model_path, benchmark, items, job.engine, told)
     write_jsonl(folder / ITEMS, found.items)
     cost = Cost(seconds=time.perf_counter() - begun, eval_seconds=found.seconds)
     write_json(folder / OUTCOME, Evaluated(score=found.score, cost=cost))

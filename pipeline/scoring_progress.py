@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,12 @@ class Teller:
 
     def __exit__(self, *_: object) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def listen(engine: Any, told: Callable[[float], None]) -> None:
+    """Have an engine tell how far it is, if it is one that does."""
+    if hasattr(engine, "told"):
+        engine.told = told
 
 
 def seconds_left(at: dict[str, Any]) -> float | None:

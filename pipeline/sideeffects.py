@@ -48,7 +48,7 @@ def measure(session: Session, trial_id: str | None) -> None:
     places = {Path(job.id).name: Path(job.folder) for job in missing}
     session.tell("progress", f"scoring off target on {', '.join(map(short, wanted))}")
     with session.clock.outside("off-target scoring"):
-        for name, ended in run_jobs(session, missing):
+        for name, ended in run_jobs(session, missing, lambda name: f"scoring {name}"):
             if ended.exit_code:
                 why = last_line(places[name] / "log.txt") or ended.reason
                 session.tell("warning", f"off target: {name} cannot be scored: {why[:200]}")

@@ -42,7 +42,7 @@ def fake(tmp_path, monkeypatch):
     """Fake models in folders, scored instantly; the list of folders that were scored."""
     scored = []
 
-    def score(folder):
+    def score(told, folder):
         scored.append(kept.job_of(folder).model_path.rpartition("/")[2])
         fakes.evaluate(folder)
 
@@ -117,10 +117,10 @@ def test_without_an_instruct_model_the_others_are_measured_and_that_is_said(run,
 def test_an_interruption_loses_only_the_anchor_in_progress(run, fake, monkeypatch):
     inner = command._score
 
-    def interrupted(folder):
+    def interrupted(told, folder):
         if kept.job_of(folder).model_path.endswith("instruct"):
             raise KeyboardInterrupt
-        inner(folder)
+        inner(told, folder)
 
     monkeypatch.setattr(command, "_score", interrupted)
     code, out, err = run(*ANCHORS)
@@ -157,7 +157,7 @@ BESIDE = ["--benchmark", "gsm8k", "--split", "final", "--base", "base", "--instr
 def beside(fake, monkeypatch, tmp_path):
     """As `fake`; `evaluate` measures base and instruct with the same fakes, on all of the sixty items."""
 
-    def score(folder):
+    def score(told, folder):
         job = kept.job_of(folder)
         fake.append(job.model_path.rpartition("/")[2])
         items = benchmarks.items(benchmarks.load_benchmark("gsm8k"), job.role, job.key, job.limit)

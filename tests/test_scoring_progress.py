@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipeline import benchmarks, flight, scoring_progress
+from pipeline import benchmarks, flight, offtarget, scoring_progress
 from pipeline.commands.watching import Watcher
 from pipeline.engines.hf import open_engine
 from pipeline.evaluate import evaluate
@@ -65,3 +65,18 @@ def test_it_is_shown_for_anchors_and_for_trials(capfd):
     told = capfd.readouterr().err
     assert "scoring base on the search split  25%, 1m 30s left" in told
     assert "t001: scoring  25%, 1m 30s left  [1m 10s of budget left]" in told
+
+
+@pytest.mark.parametrize(("budget", "told"), [(600.0, " 10%, 3m 00s left, loss"), (60.0, " 10%, loss")])
+def test_training_that_the_budget_ends_first_tells_the_budgets_rest_alone(capfd, budget, told):
+    at = {"step": 10, "steps": 100, "tokens": 1000, "tokens_per_second": 50.0, "loss": 0.5}
+    Watcher()(News(what="progress", text="t001", trial=Trial(id="t001"), progress=at, seconds_left=budget))
+    err = capfd.readouterr().err
+    assert f"t001: training {told} 0.500" in err and "of budget left]" in err
+
+
+def test_tasks_off_target_tell_it_too():
+    benchmark, told = benchmarks.load_benchmark("tiny_gsm8k"), list[float]()
+    items = benchmarks.items(benchmark, "search", ItemsKey(), 2)
+    offtarget.measure(tiny_models.taught("qwen3"), benchmark, items, told=told.append)
+    assert told and told[-1] == 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,14 +37,20 @@ class Anchors:
         }  # fmt: skip
         self.told: list[dict[str, Any]] = []
 
-    def score(self, benchmark: Benchmark, role: str, folder: Path) -> Evaluation | None:
-        """The anchor's evaluation, kept or measured now; None if it cannot be kept, so that it is to be measured."""
+    def score(
+        self, benchmark: Benchmark, role: str, folder: Path, told: Callable[[float], None] = lambda share: None
+    ) -> Evaluation | None:  # fmt: skip
+        """The anchor's evaluation, kept or measured now; None if it cannot be kept, so that it is to be measured.
+
+        `told` hears how far measuring is.
+        """
         from pipeline import anchors, machine
 
         threads, job = machine.cached().threads, self._job(benchmark, role, folder)
         if job is None or anchors.place(job, threads) is None:
             return None
-        found, items, was_kept = anchors.measured(job, self.names[role], threads, entry=_measure, told=self.say)
+        measure = partial(_measure, told)
+        found, items, was_kept = anchors.measured(job, self.names[role], threads, entry=measure, told=self.say)
         return self._taken(role, found, items) if was_kept else _evaluation(found, items)
 
     def few_shot(self, benchmark: Benchmark, folder: Path) -> Evaluation | None:
@@ -74,11 +81,11 @@ class Anchors:
         return _evaluation(found, [_asked_before(item) for item in items])
 
 
-def _measure(folder: Path) -> None:
+def _measure(told: Callable[[float], None], folder: Path) -> None:
     """Score in this process: the caller has set its threads."""
     from pipeline import evaluate
 
-    evaluate.main(folder)
+    evaluate.main(folder, told)
 
 
 def _evaluation(found: Any, items: list[Item]) -> Evaluation:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,20 +108,21 @@ def measure_all(
                 continue
             path = str(folders[who])
             job = EvaluateJob(model_path=path, benchmark=name, few_shot=few_shot, **asked)
-            progress(f"{benchmark.name}: {LABELS[anchor]}, {job.role} split")
-            found, _, was_kept = kept.measured(job, who, threads, again, _score, progress)
+            told = partial(progress, f"{benchmark.name}: {LABELS[anchor]}, {job.role} split")
+            told()
+            found, _, was_kept = kept.measured(job, who, threads, again, partial(_score, told), progress)
             rows.append(row(benchmark, anchor, who, found, was_kept, known.get(anchor)))
     return rows
 
 
-def _score(folder: Path) -> None:
+def _score(told: Callable[[float], None], folder: Path) -> None:
     """Score in this process, with as many threads as the machine is fast with."""
     import torch
 
     from pipeline import evaluate, machine
 
     torch.set_num_threads(machine.cached().threads)
-    evaluate.main(folder)
+    evaluate.main(folder, told)
 
 
 def row(benchmark: Any, anchor: str, model: str, found: Any, was_kept: bool, published: Any) -> dict[str, Any]:

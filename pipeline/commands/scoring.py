@@ -84,7 +84,7 @@ def evaluate_all(
             engine, chosen = engines[role]
             if "file" in chosen:  # recorded answers: an index beside the whole's name is another one than the part's
                 chosen = {**chosen, "places": benchmarks.places_in_whole(benchmark, split, key)}
-            kept = anchors.score(benchmark, role, folder) if anchors and engine == "hf" and not chosen else None
+            kept = anchors.score(benchmark, role, folder, told) if anchors and engine == "hf" and not chosen else None
             scored = kept or evaluate.evaluate(
                 folder, benchmark, items, split, key=key, engine=engine, judge=judge, told=told, **chosen
             )

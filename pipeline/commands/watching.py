@@ -27,10 +27,13 @@ class Watcher:
             at = news.progress or {}
             self.progress(news.text, *(_scored(at) if at else ()))
         else:
-            self._trial(news.text, news.progress or {}, left)
+            self._trial(news.text, news.progress or {}, left, news.seconds_left)
 
-    def _trial(self, name: str, at: dict[str, Any], budget_left: str) -> None:
-        """A trial's latest progress line (`training.PROGRESS`), as far as it tells something."""
+    def _trial(self, name: str, at: dict[str, Any], budget_left: str, seconds_left: float | None) -> None:
+        """A trial's latest progress line (`training.PROGRESS`), as far as it tells something.
+
+        The time left is that of the recipe as it was asked for; where the budget ends before, that alone is told.
+        """
         step, steps = at.get("step"), at.get("steps")
         if "scored" in at:
             self.progress(f"{name}: scoring", *_scored(at), budget_left)
@@ -41,6 +44,8 @@ class Watcher:
         else:
             pace = at.get("tokens_per_second")
             left = at["tokens"] / step * (steps - step) / pace if pace else None
+            if left is not None and seconds_left is not None and left > seconds_left:
+                left = None
             loss = f", loss {at['loss']:.3f}" if at.get("loss") is not None else ""
             self.progress(f"{name}: training", step / steps, left, loss + budget_left)
 
