@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import benchmarks, noise, plugins, set_items
+from pipeline import benchmarks, decoding, noise, plugins, scoring_progress, set_items
 from pipeline.bench.results import Document, ground, ground_text
 from pipeline.errors import InputError
-from pipeline.evaluate import evaluate
 from pipeline.offtarget import Heard, gold
 from pipeline.paths import read_jsonl
 from pipeline.reporting.blocks import Page, Table, interval, number
-from pipeline.types import Benchmark, Completion, ItemsKey, Request
+from pipeline.types import Benchmark, ItemsKey, Request
 
 Item = dict[str, Any]
 TRAIN, METRIC = Path("data") / "train.jsonl", "choice"
@@ -44,14 +43,7 @@ def run(
     found = [_linear(benchmark, rows, items, golds)]
     labels = list(dict.fromkeys(gold(benchmark, row) for row in rows))
     for name, path in models:
-        told(f"{name}: written freely")
-        begun = time.perf_counter()
-        written = [item["strict"] for item in evaluate(path, benchmark, items, "final").items]
-        found.append(_line(name, "written freely", written, time.perf_counter() - begun))
-        begun = time.perf_counter()
-        chosen = by_likelihood(path, benchmark, items, labels, partial(told, f"{name}: by likelihood"))
-        right = [float(label == wanted) for label, wanted in zip(chosen, golds, strict=True)]
-        found.append(_line(name, "by likelihood", right, time.perf_counter() - begun))
+        found += _both_ways(name, path, benchmark, items, golds, labels, told)
     common = {"kind": "labels", "benchmark": benchmark.name, "items": len(items), "labels": len(labels)}
     return {**ground(), **common, "train_rows": len(rows), "ways": found}
 
@@ -93,35 +85,45 @@ def _linear(benchmark: Benchmark, rows: Sequence[Item], items: Sequence[Item], g
     return _line(f"TF-IDF, logistic regression (C {best.C:g})", "chosen", right, time.perf_counter() - begun)
 
 
-# ---------------------------------------------------------------- by likelihood
+# ---------------------------------------------------------------- a language model
+
+
+def _both_ways(
+    name: str, path: Path, benchmark: Benchmark, items: Sequence[Item], golds: Sequence[str], labels: Sequence[str],
+    told: Callable[..., None],
+) -> list[Item]:  # fmt: skip
+    """What the model writes, and the label that it finds likeliest after the same prompts."""
+    begun = time.perf_counter()
+    engine = plugins.entry("engines", "hf")(str(path))
+    scoring_progress.listen(engine, partial(told, f"{name}: written freely"))
+    asked = Heard(engine)
+    drawn = benchmark.model_copy(update={"decoding": decoding.settled(benchmark.decoding, path)})
+    written = plugins.entry("scorers", benchmark.scorer)(asked, drawn, items, 0, ())
+    between = time.perf_counter()
+    requests = [asked.requests[place] for place in range(len(items))]
+    chosen = by_likelihood(engine, requests, labels, partial(told, f"{name}: by likelihood"))
+    right = [float(label == wanted) for label, wanted in zip(chosen, golds, strict=True)]
+    return [
+        _line(name, "written freely", [item["strict"] for item in written], between - begun),
+        _line(name, "by likelihood", right, time.perf_counter() - between),
+    ]
 
 
 def by_likelihood(
-    path: Path, benchmark: Benchmark, items: Sequence[Item], labels: Sequence[str],
-    told: Callable[[float], None] = lambda share: None,
+    engine: Any, requests: Sequence[Request], labels: Sequence[str], told: Callable[[float], None]
 ) -> list[str]:  # fmt: skip
-    """For each item the label that the model finds likeliest after the item's prompt, the end of the turn included.
+    """For each request the label that the engine's model finds likeliest after it, the end of the turn included.
 
     With its end no label that begins another has an advantage; sums of log-probabilities, not means: labels are
     compared as whole answers.
     """
-    engine = plugins.entry("engines", "hf")(str(path))
-    asked = Heard(_Silent())
-    plugins.entry("scorers", benchmark.scorer)(asked, benchmark, items, 0, ())
     end = engine.family.end_of_turn
     endings = engine.tokenizer([label + end for label in labels], add_special_tokens=False)["input_ids"]
     chosen = []
-    for place in range(len(items)):
-        chosen.append(labels[engine.likeliest(asked.requests[place], endings, LABELS_AT_ONCE)])
-        told((place + 1) / len(items))
+    for place, request in enumerate(requests):
+        chosen.append(labels[engine.likeliest(request, endings, LABELS_AT_ONCE)])
+        told((place + 1) / len(requests))
     return chosen
-
-
-class _Silent:
-    """An engine that answers nothing: what is wanted is the requests."""
-
-    def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
-        return [[Completion(text="", stopped=True, tokens=0)] * request.n for request in requests]
 
 
 # ---------------------------------------------------------------- page

@@ -57,11 +57,13 @@ def test_the_likeliest_label_is_that_of_each_answer_scored_by_itself(task, model
 
     benchmark = benchmarks.load_benchmark("./colours")
     items = benchmarks.items(benchmark, "final", ItemsKey(), 6)
-    chosen = labels.by_likelihood(model, benchmark, items, list(COLOURS))
     engine = open_engine(str(model))
     module = labels.set_items.module_of(benchmark.folder)
-    for item, label in zip(items, chosen, strict=True):
-        request = Request(messages=({"role": "user", "content": module.question(item)},), benchmark="colours")
+    asked = [Request(messages=({"role": "user", "content": module.question(item)},)) for item in items]
+    told: list[float] = []
+    chosen = labels.by_likelihood(engine, asked, list(COLOURS), told.append)
+    assert told[-1] == 1.0 and len(told) == 6
+    for request, label in zip(asked, chosen, strict=True):
         ends = [(request, each + engine.family.end_of_turn) for each in COLOURS]
         scores = dict(zip(COLOURS, (value for value, _ in engine.loglikelihood(ends)), strict=True))
         assert scores[label] == pytest.approx(max(scores.values()), abs=1e-4)
