@@ -69,6 +69,11 @@ def load_benchmark(name_or_folder: str | Path) -> Benchmark:
     folder = Path(name)
     if name in names():
         folder = share("evals") / name
+    elif not folder.is_dir() and (name.startswith(".") or "/" in name):
+        raise InputError(
+            f"benchmark '{name}': no such folder: `posttrain task create` makes one of your own rows; `posttrain list "
+            "benchmarks` shows the others"
+        )
     elif not folder.is_dir():
         raise unknown("benchmark", name, names())
     benchmark = read_model(folder / FILE, Benchmark, folder=str(folder))

@@ -156,3 +156,9 @@ def test_an_unknown_benchmark_or_split_lists_what_exists(tmp_path):
         load_benchmark(tmp_path)
     with pytest.raises(InputError, match="unknown split 'test'"):
         items(load_benchmark("tiny_gsm8k"), "test", ItemsKey())
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "tasks/nowhere", "/nowhere", "./nowhere:part"])
+def test_a_folder_that_is_not_there_is_said_to_be_none(name):
+    with pytest.raises(InputError, match=r"benchmark '.*nowhere': no such folder: `posttrain task create` makes one"):
+        load_benchmark(name)
