@@ -80,7 +80,7 @@ def test_a_folder_of_something_else_is_left_alone(run, tmp_path, there):
 @pytest.fixture
 def shown(monkeypatch):
     """A table that is a line of JSON, instead of one that needs all numbers."""
-    monkeypatch.setattr(bench, "_show", lambda document, page, as_json: print(json.dumps(document)))
+    monkeypatch.setattr(bench, "show", lambda document, page, as_json: print(json.dumps(document)))
 
 
 def test_agents_are_run_as_asked_for(run, shown, monkeypatch):
