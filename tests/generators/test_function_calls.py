@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from pipeline import catalogue, generators
 from pipeline.answers.call_match import fault
 from pipeline.answers.calls import strict_calls
 from pipeline.errors import InputError
+from pipeline.generators._told import NUMBERS
+from pipeline.generators._words import words
 from pipeline.generators.function_calls import rows
 from pipeline.guards.contamination import on_source
 from pipeline.rowfiles import read_rows
@@ -65,14 +68,74 @@ KINDS = {
 }  # fmt: skip
 
 
-def test_every_value_stands_in_its_request():
-    for row in rows(seed=2, count=300, candidates=2, calls=2):
+def test_every_value_follows_from_its_request():
+    phrases = {}  # by value, the phrases that mean it
+    for parameter in (
+        *words().common.values(),
+        *(each for name in words().domains for each in words().parameters(name)),
+    ):
+        for phrase, value in parameter.means.items():
+            phrases.setdefault(value, set()).add(phrase)
+    for row in rows(seed=2, count=600, candidates=2, calls=2):
         request = row["messages"][0]["content"].partition("Request: ")[2]
-        for value in (value for call in called(row) for value in call["arguments"].values()):
-            if isinstance(value, str | int | float) and not isinstance(value, bool):
-                assert str(value) in request, row
-            elif isinstance(value, list):
-                assert all(str(each) in request for each in value), row
+        for value in _leaves([call["arguments"] for call in called(row)]):
+            ways = {str(value), *phrases.get(value, ())}
+            if isinstance(value, int | float):
+                ways |= {f"{value:,}", *NUMBERS[value : value + 1]} if isinstance(value, int) else {f"{value:,}"}
+            assert any(way in request for way in ways), (value, request)
+
+
+def _leaves(value):
+    """All values but flags."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(each)
+    elif not isinstance(value, bool):
+        yield value
+
+
+def test_requests_write_numbers_as_people_do_and_calls_have_them_bare():
+    found = rows(seed=4, count=3000)
+    requests = [row["messages"][0]["content"].partition("Request: ")[2] for row in found]
+    for pattern in (
+        r"\d+kg\b",
+        r"\$\d",
+        r"\d%",
+        r"\d,\d{3}",
+        r"\b(three|seven|twelve)\b",
+        r"turned (on|off)",
+        r"dozen|an hour",
+    ):
+        share = sum(bool(re.search(pattern, request)) for request in requests) / len(requests)
+        assert 0.002 < share < 0.2, (pattern, share)
+    for row in found:
+        for name, value in called(row)[0]["arguments"].items():
+            wanted = offered(row)[0]["parameters"]["properties"][name]["type"]
+            assert type(value) is KINDS[wanted], (name, value)
+
+
+def test_a_mentioned_flag_is_given_as_it_is_said():
+    for row in rows(seed=6, count=1000):
+        request = row["messages"][0]["content"].partition("Request: ")[2]
+        for name, value in called(row)[0]["arguments"].items():
+            said = name.replace("_", " ")
+            if value is True:
+                assert f"{said} disabled" not in request and f"{said} off" not in request
+            if value is False:
+                assert f"{said} enabled" not in request and f"{said} on" not in request
+
+
+def test_some_optional_arguments_tell_their_default_and_are_left_out_when_it_is_not_asked_for_otherwise():
+    told = [
+        (function, call, name)
+        for row in rows(seed=8, count=2000)
+        for function, call in zip(offered(row), called(row), strict=True)
+        for name, schema in function["parameters"]["properties"].items()
+        if "Default is" in schema["description"]
+    ]
+    assert all(name not in function["parameters"]["required"] for function, _, name in told)
+    left_out = sum(name not in call["arguments"] for _, call, name in told)
+    assert len(told) > 100 and 0.3 < left_out / len(told) < 0.7
 
 
 def test_there_are_as_many_calls_and_candidates_as_asked_for():
