@@ -119,6 +119,7 @@ def test_a_script_drives_a_search_with_real_training_on_the_micro_lab(command, p
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # the lab is built first
 @needs_sandbox
 def test_the_bash_agent_of_the_docs_regains_over_half_on_the_lab(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -36,14 +36,11 @@ def drive(place: Path, *arguments: str, server: str = "", timeout: float = 240) 
     )  # fmt: skip
 
 
-def test_the_client_of_the_docs_drives_a_search_over_half_of_the_human_gain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_client_of_the_docs_drives_a_search_over_half_of_the_human_gain(tmp_path: Path) -> None:
     machine.cached()
     for name, score in (("base", 0.05), ("instruct", 0.9)):
         fake_model(tmp_path / name, score)
         (tmp_path / name / "config.json").write_text('{"architectures": ["Qwen3ForCausalLM"]}')
-    monkeypatch.setenv("POSTTRAIN_FAKE_SECONDS", "0.3")
     own = ["--model", "base", "--instruct", "instruct", "--budget", "10m"]
     done = drive(tmp_path, "mine", *own, server="--executor pipeline.fakes")
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,94 @@
+"""Values of arguments, and the phrases by which requests give them.
+
+A request rarely writes a number as its schema wants it: `5kg`, `$1,200`, `three people`, `for a fortnight`. So a share
+of phrases does the same, and the call has the bare value.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Any
+
+from pipeline.generators._words import Parameter, words
+
+Value = bool | int | float | str | list[Any]
+
+IN_SHORT = 0.4  # share of phrases with a unit that has a short form which use it
+IN_WORDS = 0.25  # share of small whole numbers that are written out
+BY_MEANING = 0.3  # share of values told by a phrase that means one, where there are such phrases
+BY_NAME = 0.4  # share of flags told by the argument's own name
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def told(draw: random.Random, name: str, parameter: Parameter) -> tuple[Value, str]:
+    """A value for the argument `name`, and a phrase that gives it."""
+    if parameter.kind == "boolean":
+        return _flag(draw, name, parameter)
+    if parameter.means and draw.random() < BY_MEANING:
+        phrase = draw.choice(sorted(parameter.means))
+        return parameter.means[phrase], phrase
+    chosen, shown = value(draw, parameter)
+    phrase = draw.choice(parameter.says)
+    if isinstance(chosen, int | float):
+        return chosen, _with_number(draw, phrase, chosen)
+    return chosen, phrase.replace("{v}", shown)
+
+
+def value(draw: random.Random, parameter: Parameter) -> tuple[Value, str]:
+    """A value, and how it is written out in full."""
+    low, high = parameter.range
+    if parameter.kind == "boolean":
+        return draw.random() < 0.5, ""
+    if parameter.kind == "integer":
+        number = draw.randint(low, high)
+        return number, str(number)
+    if parameter.kind == "float":
+        amount = round(draw.uniform(low, high), draw.choice((1, 2)))
+        return amount, str(amount)
+    if parameter.kind == "numbers":
+        numbers = [draw.randint(low, high) for _ in range(draw.randint(2, 6))]
+        return numbers, str(numbers) if draw.random() < 0.6 else listed([str(each) for each in numbers])
+    if parameter.kind == "strings":
+        several = draw.sample(words().words[str(parameter.values)], draw.randint(2, 3))
+        return several, listed(several)
+    text = draw.choice(parameter.values) if parameter.kind == "choice" else _text(draw, str(parameter.values))
+    return text, text
+
+
+def listed(parts: list[str]) -> str:
+    """Parts as a sentence lists them."""
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _flag(draw: random.Random, name: str, parameter: Parameter) -> tuple[bool, str]:
+    is_on = draw.random() < 0.5
+    if draw.random() < BY_NAME:
+        ways = words().on if is_on else words().off
+        return is_on, draw.choice(ways).replace("{f}", name.replace("_", " "))
+    return is_on, parameter.says[0 if is_on else 1]
+
+
+def _with_number(draw: random.Random, phrase: str, number: int | float) -> str:
+    """The phrase with its number, a share of them in a unit's short form, with a comma for thousands, or in words."""
+    unit = re.search(rf"\{{v\}} ?({'|'.join(map(re.escape, words().short))})(?!\w)", phrase)
+    if unit and draw.random() < IN_SHORT:
+        short = words().short[unit[1]]
+        written = f"{number:,}" if draw.random() < 0.5 else str(number)
+        return phrase.replace(unit[0], f"{short}{written}" if short == "$" else f"{written}{short}")
+    if isinstance(number, int) and number < len(NUMBERS) and draw.random() < IN_WORDS:
+        return phrase.replace("{v}", NUMBERS[number])
+    return phrase.replace("{v}", str(number))
+
+
+def _text(draw: random.Random, values: str) -> str:
+    drawn = words().words
+    if values == "date":
+        return f"{draw.randint(2021, 2029)}-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}"
+    if values == "time":
+        return f"{draw.randint(0, 23):02}:{draw.choice((0, 5, 15, 20, 30, 45)):02}"
+    if values == "code":
+        return f"{''.join(draw.choices('ABCDEFGHKLMNPRSTVWXZ', k=draw.randint(1, 3)))}-{draw.randint(10, 99999)}"
+    if values == "sentence":
+        return f"The {draw.choice(drawn['animal'])} sleeps near {draw.choice(drawn['city'])}"
+    return draw.choice(drawn[values])

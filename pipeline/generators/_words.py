@@ -1,0 +1,62 @@
+"""What generated functions are made of: the words of `function_words.yaml`, read and checked."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pipeline.types import Strict
+from pipeline.yaml_file import read_model
+
+WORDS = Path(__file__).with_name("function_words.yaml")
+
+
+class Parameter(Strict):
+    """A possible argument: names that it may have, its kind, its description, and phrases that give its value `{v}`."""
+
+    names: tuple[str, ...]
+    kind: Literal["integer", "float", "string", "boolean", "numbers", "strings", "choice"]
+    about: str
+    says: tuple[str, ...]  # of a boolean: for true, and for false
+    means: dict[str, int | float | str] = {}  # phrases that mean a value without writing it
+    values: str | tuple[str, ...] = ""
+    range: tuple[int, int] = (1, 100)
+
+
+class Act(Strict):
+    """What functions may do: verbs, the noun in their name, and what a request calls it."""
+
+    verbs: tuple[str, ...]
+    noun: str
+    asks: str
+
+
+class Domain(Strict):
+    """Acts that go together, and the arguments that they may take."""
+
+    acts: tuple[Act, ...]
+    parameters: tuple[Parameter, ...]
+    shares: tuple[str, ...] = ()
+
+
+class Words(Strict):
+    """All that functions are made of; `short` has units that may stand at their number, as in `5kg` and `$5`."""
+
+    words: dict[str, tuple[str, ...]]
+    short: dict[str, str]
+    on: tuple[str, ...]  # phrases that turn a flag {f} on, and off
+    off: tuple[str, ...]
+    common: dict[str, Parameter]
+    domains: dict[str, Domain]
+
+    def parameters(self, name: str) -> list[Parameter]:
+        """A domain's own and shared parameters."""
+        domain = self.domains[name]
+        return [*domain.parameters, *(self.common[each] for each in domain.shares)]
+
+
+@lru_cache(maxsize=1)
+def words() -> Words:
+    """The words, read once."""
+    return read_model(WORDS, Words)
