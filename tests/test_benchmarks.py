@@ -13,6 +13,7 @@ from pipeline.errors import InputError
 from pipeline.formats import to_messages
 from pipeline.paths import share
 from pipeline.types import ItemsKey
+from tests.variants import few
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "posttrainbench.json"
 TINY = list(benchmarks.tiny_names())
@@ -64,7 +65,7 @@ def test_its_splits_have_their_sizes_and_are_disjoint(name):
     assert all(item["id"] and item["question"] and item["answer"] for item in [*search, *pool, *shots])
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", few(TINY, 4))
 def test_no_source_but_the_planted_one_draws_from_search_or_the_pool(name):
     benchmark, key = load_benchmark(name), ItemsKey(lab_seed=4)
     reserved = {item["question"] for item in (*items(benchmark, "search", key), *final_pool(benchmark, key))}

@@ -56,6 +56,7 @@ def test_the_best_model_lies_there_and_the_report_says_what_the_score_is_worth(c
     assert report["gain_points"]["low"] > 0
 
 
+@pytest.mark.slow
 def test_the_command_tells_its_result_in_words_too(command, folder):
     code, out, err = command("enter", folder, *FAKE, "--limit", "40")
     assert code == 0 and "final_model: t001, 0." in out and "base beaten" in out

@@ -63,12 +63,14 @@ def recipe(place: Path) -> dict:
     return json.loads((place / "run" / "run.json").read_text())["request"]["recipe"]
 
 
+@pytest.mark.slow
 def test_a_catalogue_benchmark_gives_recipe_and_data(command, place):
     code, out, _ = command(*SEARCH, "--benchmark", "tiny_gsm8k")
     assert code == 0 and json.loads(out)["benchmark"] == "tiny_gsm8k" and json.loads(out)["metric"] == "accuracy"
     assert len(recipe(place)["stages"][0]["data"]) == 7
 
 
+@pytest.mark.slow
 def test_a_benchmark_folder_with_a_command_needs_no_option(command, place):
     (place / "mine").mkdir()
     (place / "my.py").rename(place / "mine" / "my.py")
@@ -78,6 +80,7 @@ def test_a_benchmark_folder_with_a_command_needs_no_option(command, place):
     assert code == 0 and json.loads(out)["benchmark"] == "mine" and json.loads(out)["best_trial"] == "t001"
 
 
+@pytest.mark.slow
 def test_a_score_without_any_error_is_reported_as_of_unknown_noise(command, place):
     write(place, "{'accuracy': score}")
     code, out, _ = command(*SEARCH, *DATA, "--instruct", "instruct")
@@ -90,6 +93,7 @@ def test_a_score_without_any_error_is_reported_as_of_unknown_noise(command, plac
         assert code == 0 and "unresolved" in " ".join(out.split()) and "not known" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_what_is_better_when_lower_is_searched_by_its_negative(command, place):
     write(place, "{'loss': 10 - score, 'loss_stderr': 0.01}")
     code, out, _ = command(*SEARCH, *DATA, "--metric=-loss")

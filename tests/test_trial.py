@@ -197,6 +197,7 @@ json.dump({"whole": float(whole), "n": 4}, open(sys.argv[2], "w"))
 """
 
 
+@pytest.mark.slow
 def test_a_program_scores_the_whole_model_of_a_trained_adapter(tmp_path):
     (tmp_path / "whole.py").write_text(WHOLE)
     program = {"command": "python whole.py {model} {json}", "folder": str(tmp_path)}

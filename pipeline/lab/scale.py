@@ -59,8 +59,8 @@ FOUR = THREE.model_copy(
 def _micro(scale: Scale) -> Scale:
     """The same lab in seconds, for tests: its models can do nothing."""
     small = {
-        "name": f"micro-{scale.name}", "hidden": 32, "layers": 2, "passages": dict.fromkeys(scale.passages, 1500),
-        "steps": 120, "warmup": 20, "lessons": 600, "lesson_tokens": 120_000, "threads": 1,
+        "name": f"micro-{scale.name}", "hidden": 32, "layers": 2, "passages": dict.fromkeys(scale.passages, 800),
+        "steps": 60, "warmup": 10, "lessons": 400, "lesson_tokens": 60_000, "threads": 1,
     }  # fmt: skip
     return scale.model_copy(update=small)
 

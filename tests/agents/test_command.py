@@ -184,6 +184,7 @@ def test_trials_that_are_used_up_end_the_search(commanded: Commanded) -> None:
     assert len(found.tried) == 2 and found.why == "the budget is spent" and found.report["spend"]["seconds"] < 50
 
 
+@pytest.mark.slow
 def test_proposals_that_are_refused_again_and_again_are_slowed_down(commanded: Commanded) -> None:
     script = """while :; do ./posttrain step --changes '{"shell": "rm"}' > /dev/null; done"""
     found = commanded(script, seconds=12.0, restarts=0)

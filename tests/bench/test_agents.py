@@ -17,6 +17,7 @@ from pipeline.fakes import fake_model
 from pipeline.lock import Lock
 from pipeline.reporting.plain import to_text
 from pipeline.types import Budget
+from tests.variants import few
 
 FAKE: dict[str, Any] = {"executor": "pipeline.fakes", "budget": Budget(seconds=60.0, trials=2)}
 
@@ -77,6 +78,7 @@ def test_runs_are_ordinary_ones_and_the_table_grows_with_each(asked, tmp_path, m
     assert "random over plain" in to_text(agents_table.page(document))
 
 
+@pytest.mark.slow
 def test_finished_runs_are_kept_and_more_seeds_are_added(asked, tmp_path):
     agents.run(plan(asked, tmp_path / "out", seeds=1), nobody, resolve)
     ledger = tmp_path / "out" / "arms" / "plain-0" / "ledger.jsonl"
@@ -110,7 +112,7 @@ def test_a_run_interrupted_within_its_budget_is_set_aside_and_done_again(asked, 
     assert document["cells"][0]["runs"][0]["finished"] and document["cells"][0]["runs"][0]["set_aside"] == 1
 
 
-@pytest.mark.parametrize("what", ["anchor", "ended"])
+@pytest.mark.parametrize("what", few(["anchor", "ended"], 1))
 def test_a_run_interrupted_outside_its_budget_goes_on(asked, tmp_path, what):
     mine = plan(asked, tmp_path / "out", ("plain",), 1)
     with pytest.raises(Stop):

@@ -81,6 +81,7 @@ def files(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_measurement_from_files_to_a_page_that_goes_on_where_it_stopped(model, command, files, monkeypatch):
     here = machine.Machine(cores=1, memory_bytes=1, device="cpu", device_name="", dtype="float32", threads=1)
     monkeypatch.setattr(machine, "cached", lambda: here)

@@ -51,6 +51,7 @@ def test_both_trainers_see_the_same_rows_of_the_benchmarks_recipe():
     assert told["completion"][0]["role"] == "assistant" and "chat_template_kwargs" not in train._as_trl(rows[0], {})
 
 
+@pytest.mark.slow
 def test_our_trainer_and_trls_learn_the_same(tmp_path):
     path = tiny_models.untrained("qwen3")
     document = train.run("tiny", path, BENCHMARK, 0, 10, 4, 3e-3, 1, 1, tmp_path, nobody)

@@ -115,6 +115,7 @@ def test_the_trained_model_its_adapter_the_merged_folder_and_a_reload_agree(trai
     assert others[1].get_output_embeddings().weight.shape[0] == real_models.rows(trained.name)
 
 
+@pytest.mark.slow
 @pytest.mark.real("gemma3")
 def test_the_largest_vocabularys_loss_is_the_same_at_once_and_in_tiles(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "load_tokenizer", lambda *_: real_models.tokenizer("gemma3"))  # seconds each time

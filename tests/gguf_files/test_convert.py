@@ -178,6 +178,7 @@ def test_a_file_is_converted_once_and_known_by_its_content(tmp_path, llama):
     assert models.parameters(str(other)) == models.parameters(str(first)) == models.parameters(str(llama))
 
 
+@pytest.mark.slow
 def test_two_processes_that_want_the_same_file_make_it_once(tmp_path, llama):
     file = gguf_models.write(llama, tmp_path / "m.gguf")
     code = f"from pipeline import models; print(models.resolve({str(file)!r}))"

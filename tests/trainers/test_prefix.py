@@ -31,7 +31,7 @@ def shared(monkeypatch):
 
 
 @pytest.mark.parametrize("params", few([{"layers": 1, "embeddings": False, "sort_window": 2}, {}], 1))
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", few(FAMILIES, 1))
 def test_losses_and_weights_are_those_of_rows_run_whole(tmp_path, monkeypatch, shared, name, params):
     found = sft.train(task(tmp_path / "shared", name, BUILT, **params))
     assert len(shared) > found.steps and min(shared) > 15

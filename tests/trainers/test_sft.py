@@ -64,7 +64,7 @@ CONTINUED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "params"), few(CONTINUED, 2))
+@pytest.mark.parametrize(("name", "params"), few(CONTINUED, 1))
 def test_a_continued_runs_losses_equal_an_uninterrupted_runs_to_the_last_digit(tmp_path, name, params):
     whole = sft.train(task(tmp_path / "whole", name, **params))
     part = sft.train(task(tmp_path / "part", name, fidelity=0.3, **params))
@@ -99,7 +99,7 @@ def test_the_scored_weights_are_those_after_the_tail_and_the_checkpoint_those_be
     assert len(losses(tmp_path / "b", tail=True)) == round(0.5 * tailed.steps)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", few(FAMILIES, 1))
 def test_a_saved_model_stops_by_itself_under_plain_generate(tmp_path, name):
     result = sft.train(task(tmp_path / "run", name, built=Built(("sums",), (1.0,), (SUMS,), {}, {}), tokens=15000))
     weights.export(result.model_path, tmp_path / "final")
@@ -122,7 +122,7 @@ ADAPTERS = [
 ]
 
 
-@pytest.mark.parametrize("params", ADAPTERS)
+@pytest.mark.parametrize("params", few(ADAPTERS, 2))
 def test_what_is_loaded_from_disk_is_what_was_trained(tmp_path, monkeypatch, params):
     kept = {}
     save = sft._save
@@ -160,6 +160,7 @@ def first_losses(folder: Path, **params: Any) -> list[float]:
     return losses(folder)
 
 
+@pytest.mark.slow
 def test_packing_and_accumulation_change_the_layout_and_not_the_losses(tmp_path):
     plain = first_losses(tmp_path / "plain")
     assert first_losses(tmp_path / "packed", packing=True) == pytest.approx(plain, rel=1e-4)
@@ -240,7 +241,7 @@ def test_running_out_of_memory_says_what_to_lower(tmp_path, monkeypatch):
 # ---------------------------------------------------------------- options for speed
 
 
-@pytest.mark.parametrize("at_once", [2**27, 0])
+@pytest.mark.parametrize("at_once", few([0, 2**27], 1))
 @pytest.mark.parametrize("layout", few([{"device_batch": 2}, {"packing": True}, {}], 1))
 def test_no_logits_are_computed_where_there_is_no_loss_and_the_losses_are_the_same(
     tmp_path, monkeypatch, at_once, layout
