@@ -8,6 +8,7 @@ imported; timer.sh is run.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -73,8 +74,17 @@ def read(folder: str | Path) -> Task:
     benchmark = known_benchmark(title) if title else None
     return Task(
         folder=str(place.absolute()), model=model, title=title, benchmark=benchmark,
-        hours=float(hours) if hours else None,
+        hours=_number(hours),
     )  # fmt: skip
+
+
+def _number(hours: str | None) -> float | None:
+    """Hours as a folder tells them, `10` or `10h`; None where that is no length of time."""
+    try:
+        found = float((hours or "").strip().lower().removesuffix("h"))
+    except ValueError:
+        return None
+    return found if math.isfinite(found) and found > 0 else None
 
 
 def _texts(folder: Path) -> Iterator[str]:

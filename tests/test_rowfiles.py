@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 
 import pyarrow as arrow
@@ -81,7 +82,15 @@ def test_a_file_that_is_not_utf8_names_line_and_byte(tmp_path, suffix):
         ("a.csv", "q,a\n1,2\n3\n", "line 3: 1 values for 2 columns"),
         ("a.csv", "q,a\n1,2,3\n", "line 2: 3 values for 2 columns"),
         ("a.csv", "q,q\n1,2\n", "column names must be given and differ"),
-        ("a.csv", 'q,a\n1,"2\n', "line 2: unexpected end of data"),
+        ("a.csv", 'q,a\n1,"2\n', "line 2: a quote that is opened here is never closed"),
+        ("a.csv", 'q,a\n1,2\n1,"2\n3,4\n5,6\n', "line 3: a quote that is opened here is never closed"),
+        ("a.csv", 'q,a\n1,"2\n2"\n3\n', "line 4: 1 values for 2 columns"),
+        ("a.csv", "q,a\n1,2\n3,\x00\n", "line 3: not UTF-8 text (byte 0x00): save it as UTF-8"),
+        ("a.jsonl", '{"a": 1}\n' + "[" * 100_000, "line 2: JSON that is nested too deeply"),
+        ("a.json", "[" * 100_000, "a.json: JSON that is nested too deeply"),
+        ("a.jsonl", '{"a": 1}\n{"a": ' + "9" * 5000 + "}", "line 2: a number with thousands of digits"),
+        ("a.json", '{"a": 1}\n{"a": 2}\n', "one object a line is JSON Lines: call it .jsonl"),
+        ("a.csv.gz", "not one", "not a whole gzip file"),
         ("a.parquet", "not one", "not a readable Parquet file"),
         ("a.xlsx", "x", "cannot read '.xlsx' files: use one of .csv, .json"),
     ],
@@ -92,6 +101,36 @@ def test_broken_files_say_what_and_where(tmp_path, name, content, said):
     with pytest.raises(DataError, match="^[^\n]*$") as caught:
         read_rows(path)
     assert str(path) in str(caught.value) and said in str(caught.value)
+
+
+def test_a_gzip_file_with_a_damaged_middle_is_told(tmp_path):
+    path = tmp_path / "rows.csv.gz"
+    data = bytearray(gzip.compress(b"q,a\n" + b"".join(b"%d,%d\n" % (n, n * n) for n in range(3000))))
+    for at in range(len(data) // 2, len(data) // 2 + 40):
+        data[at] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="not a whole gzip file"):
+        read_rows(path)
+
+
+def test_utf16_without_its_mark_is_told(tmp_path):
+    path = tmp_path / "rows.tsv"
+    path.write_bytes("q\ta\n1\t2\n".encode("utf-16-le"))
+    with pytest.raises(DataError, match="line 1: not UTF-8 text"):
+        read_rows(path)
+
+
+def test_blank_lines_before_the_header_are_nothing(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("\n  \nq,a\n\n1,2\n")
+    assert read_rows(path) == [{"q": "1", "a": "2"}]
+
+
+def test_parquet_columns_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(arrow.table([["a"], ["b"]], names=["q", "q"]), path)
+    with pytest.raises(DataError, match="column names must differ"):
+        read_rows(path)
 
 
 def test_a_missing_file_is_named(tmp_path):

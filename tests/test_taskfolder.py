@@ -45,6 +45,15 @@ def test_facts_in_a_json_file_count_first(tmp_path):
     assert read(folder).model == MODEL
 
 
+@pytest.mark.parametrize(
+    ("told", "hours"), [(10, 10), ("2.5", 2.5), ("10h", 10), (True, None), ("nan", None), ("soon", None)]
+)
+def test_hours_of_a_json_file_are_read_if_they_are_a_time(tmp_path, told, hours):
+    folder = task_folder(tmp_path, MODEL, prompt="")
+    (folder / "metadata.json").write_text(json.dumps({"num_hours": told}))
+    assert read(folder).hours == hours
+
+
 def test_a_folder_that_says_nothing_says_nothing(tmp_path):
     folder = task_folder(tmp_path, MODEL, prompt="")
     task = read(folder)

@@ -7,6 +7,7 @@ the answer, with words, quotes or a fence around it. Thinking aloud is no part o
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -28,6 +29,7 @@ SAID = re.compile(
 )
 LETTER = re.compile(r"[^\W\d_]")
 OPENING = re.compile(r"[\[{]")
+DEEPEST = 100  # levels of a JSON target
 
 
 def scores(metric: str, text: str, target: str, labels: Labels = ()) -> dict[str, float]:
@@ -53,11 +55,22 @@ def is_number(text: str) -> bool:
 
 
 def json_value(text: str) -> Any:
-    """The value of a JSON text. Raises ValueError: it is none, or repeats a key."""
+    """The value of a JSON text. Raises ValueError: it is none, repeats a key, or has a part that equals nothing."""
     try:
-        return DECODER.decode(text.strip())
+        value = DECODER.decode(text.strip())
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    _check_value(value, DEEPEST)
+    return value
+
+
+def _check_value(value: Any, levels: int) -> None:
+    if levels == 0:
+        raise ValueError(f"nested deeper than {DEEPEST} levels")
+    if isinstance(value, float) and math.isnan(value):
+        raise ValueError("NaN equals nothing, not even itself")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_value(part, levels - 1)
 
 
 # ---------------------------------------------------------------- choice and exact

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from pipeline import benchmarks, catalogue
-from pipeline.answers.targets import MEANING, canonical
+from pipeline import benchmarks, catalogue, sizes
+from pipeline.answers.targets import MEANING, canonical, fold
 from pipeline.errors import InputError
 from pipeline.noise import noise_floor
 from pipeline.owntask import dividing, figures, guessing, prompts, writing
@@ -18,8 +19,10 @@ from pipeline.owntask.reading import Example, asking, read_examples
 from pipeline.task_items import fill, holes
 from pipeline.types import Record
 
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{,63}")
+TAKEN = ("benchmark", "recipe", f"recipe{sizes.SUFFIX}")  # other files of the folder
 FEWEST_FINAL, FEWEST_SEARCH, FEWEST_TRAIN = 50, 10, 10
+MANY_BREAKS = 5  # line breaks in an input, where most have none
 FEW_SEARCH, SEARCH_ITEMS, FINAL_ITEMS = 100, 300, 1000
 Told = Callable[[str], None]
 
@@ -51,8 +54,9 @@ def create(
     """
     check_names(wanted)
     told(f"reading {wanted.train}")
-    train = read_examples(wanted.train, wanted.input, wanted.target)
-    test = read_examples(wanted.test, wanted.input, wanted.target) if wanted.test else None
+    named = holes(wanted.prompt or "")
+    train = read_examples(wanted.train, wanted.input, wanted.target, named)
+    test = read_examples(wanted.test, wanted.input, wanted.target, named) if wanted.test else None
     metric = _metric(wanted, train, test)
     template = _template(wanted, train, test, metric.name)
     asked = [name for name in holes(template) if name in train[0].columns]
@@ -105,8 +109,8 @@ def _rows(wanted: Wanted, divided: Divided) -> dict[str, Any]:
 def check_names(wanted: Wanted) -> None:
     """Raises InputError if the task cannot be called so, or its folder is there already."""
     if not NAME.fullmatch(wanted.name):
-        raise InputError(f"NAME '{wanted.name}': letters, digits and _ only, a letter first, such as banking")
-    if wanted.name in ("benchmark", "recipe"):
+        raise InputError(f"NAME '{wanted.name}': at most 64 letters, digits and _, a letter first, such as banking")
+    if wanted.name in TAKEN:
         raise InputError(f"NAME '{wanted.name}': {wanted.name}.yaml is another file of the folder: choose another name")
     if wanted.name in benchmarks.names():
         raise InputError(f"NAME '{wanted.name}': a benchmark that ships has this name: choose another")
@@ -116,6 +120,8 @@ def check_names(wanted: Wanted) -> None:
     if out.absolute().name != wanted.name:
         other = out / wanted.name
         raise InputError(f"--out {out}: a benchmark's folder has its name: write --out {other}, or call the task so")
+    if "," in str(out):
+        raise InputError(f"--out {out}: commas separate benchmarks in --benchmark: name a folder without one")
     if out.exists() or out.is_symlink():
         raise InputError(f"--out {out}: is there already, and is not written over: remove it, or name another folder")
     for option, value in (("--search-items", wanted.search_items), ("--final-items", wanted.final_items)):
@@ -154,13 +160,17 @@ def _reply(metric: str, row: Example) -> str:
 def _check_divided(wanted: Wanted, divided: Divided, metric: str) -> None:
     final, search, train = len(divided.final), len(divided.search), len(divided.train)
     kept = "a fifth of the rows" if divided.by_hash else "rows of the test file"
+    counts = divided.left_out.counts
+    left_out = f" (left out: {', '.join(f'{rows} {reason}' for reason, rows in counts.items())})" if counts else ""
     if final < FEWEST_FINAL:
         hint = "give more rows, or a --test file" if divided.by_hash else "give a larger test file"
-        raise InputError(f"{wanted.test or wanted.train}: {final} final items ({kept}), at least 50 are needed: {hint}")
+        raise InputError(
+            f"{wanted.test or wanted.train}: {final} final items ({kept}), at least 50 are needed{left_out}: {hint}"
+        )
     if search < FEWEST_SEARCH or train < FEWEST_TRAIN:
         raise InputError(
             f"{wanted.train}: {train} rows to train on and {search} to search on are left, at least {FEWEST_TRAIN} and "
-            f"{FEWEST_SEARCH} are needed: give more rows"
+            f"{FEWEST_SEARCH} are needed{left_out}: give more rows"
         )
     if metric != "choice":
         return
@@ -191,12 +201,44 @@ def _remarks(document: dict[str, Any], rows: Sequence[Example]) -> list[str]:
             f"only {document['scored']['search']} search items: trials that differ by less than "
             f"{100 * noise_floor(document['scored']['search']):.0f} points cannot be told apart"
         )
+    told += _of_labels(document["labels"] or ())
+    told += _of_lengths(document["tokens"], rows)
     broken = sum("\ufffd" in row.input or "\ufffd" in row.target for row in rows)
     if broken:
         told.append(f"{broken} rows hold U+FFFD, the mark of a broken encoding: save the file anew from its source")
     if document["majority"]["share"] > 0.8:
         told.append("one target makes most of the final items: a model that always says it seems good")
-    rare = [each["label"] for each in document["labels"] or () if each["train"] < 5]
+    return told
+
+
+def _of_labels(labels: Sequence[dict[str, Any]]) -> list[str]:
+    told = []
+    rare = [each["label"] for each in labels if each["train"] < 5]
     if rare:
         told.append(f"{len(rare)} labels have fewer than 5 training rows, such as '{rare[0]}'")
+    folded: dict[str, list[str]] = {}
+    for each in labels:
+        folded.setdefault(fold(each["label"]), []).append(each["label"])
+    alike = [names for names in folded.values() if len(names) > 1]
+    if alike:
+        shown = " and ".join(f"'{name}'" for name in alike[0])
+        told.append(f"{shown} differ in case or marks alone and are two labels: if one is meant, write it one way")
+    return told
+
+
+def _of_lengths(tokens: dict[str, Any], rows: Sequence[Example]) -> list[str]:
+    told = []
+    longest = tokens["prompt"]["longest"] + tokens["answer"]["longest"]
+    if longest > writing.MOST_LENGTH:
+        told.append(
+            f"the longest training row has about {longest:,} tokens: rows of more than {writing.MOST_LENGTH:,} are "
+            "left out of training (`max_length` in recipe.yaml)"
+        )
+    breaks = [(row.input.count("\n"), row.number) for row in rows]
+    many = [number for lines, number in breaks if lines >= MANY_BREAKS]
+    if 0 < len(many) <= max(1, len(rows) // 100) and median(lines for lines, _ in breaks) == 0:
+        told.append(
+            f"row {min(many)} has more than {MANY_BREAKS} lines where most have one ({len(many)} such rows): is a "
+            "quote opened there that closes too late?"
+        )
     return told

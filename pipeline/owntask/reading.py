@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ MANY_COLUMNS = 12  # more are not listed in an error
 
 @dataclass(frozen=True)
 class Example:
-    """One row. `number` counts the file's rows from 1, the header apart; `columns` has every column's value as text.
+    """One row. `number` counts the file's rows from 1, the header apart; `columns` has all names, and used ones' texts.
 
     `input` is all that the row puts into the prompt: its input column, and others where the prompt has them.
     """
@@ -35,17 +35,23 @@ class Example:
         return normalised(self.input)
 
 
-def read_examples(path: Path, input_column: str, target_column: str) -> list[Example]:
-    """The examples of a file, empty ones included. Raises InputError for a column, DataError as `read_rows`."""
+def read_examples(path: Path, input_column: str, target_column: str, also: Collection[str] = ()) -> list[Example]:
+    """The examples of a file, empty ones included. Raises InputError for a column, DataError as `read_rows`.
+
+    `also` are further columns that the prompt names; the values of all others are not looked at, and are "".
+    """
     rows = rowfiles.read_rows(path)
     if input_column == target_column:
         raise InputError(f"--input and --target: both are '{input_column}': name two columns")
     for option, column in (("--input", input_column), ("--target", target_column)):
         _check_column(path, rows, option, column)
     names = dict.fromkeys(name for row in rows for name in row)  # JSON Lines may leave some out
+    used = {input_column, target_column, *also}
     examples = []
     for number, row in enumerate(rows, start=1):
-        texts = {str(name): text_of(row.get(name), f"{path}, row {number}, column {name}") for name in names}
+        texts = dict.fromkeys(map(str, names), "")
+        for name in used & names.keys():
+            texts[name] = text_of(row.get(name), f"{path}, row {number}, column {name}")
         examples.append(Example(number, texts[input_column], texts[target_column].strip(), texts))
     return examples
 
@@ -64,7 +70,10 @@ def _check_column(path: Path, rows: Sequence[Row], option: str, column: str) -> 
         if option == "--input" and set("{}") & set(column):
             raise InputError(f"{path}: --input {column}: braces mark columns in prompts: rename the column")
         return
-    shown = ", ".join(columns[:MANY_COLUMNS]) + (" ..." if len(columns) > MANY_COLUMNS else "")
+    blank = any(name != name.strip() for name in columns)  # which nobody sees without quotes
+    shown = ", ".join([repr(name) if blank else name for name in columns[:MANY_COLUMNS]]) + (
+        " ..." if len(columns) > MANY_COLUMNS else ""
+    )
     separator = next((mark for mark in ";\t|" if len(columns) == 1 and mark in columns[0]), "")
     hint = (
         f"it seems to be separated by '{separator}': save it with commas"

@@ -56,6 +56,8 @@ STRICT, LENIENT, WRONG = (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)
         ("json", '{"a": 1, "a": 1}', '{"a": 1}', WRONG),
         ("json", "[1, 2", "[1, 2]", WRONG),
         ("json", "[" * 5000, "[1]", WRONG),
+        ("json", "[" * 900 + "1" + "]" * 900, "[1]", WRONG),
+        ("json", '{"a": NaN}', '{"a": 1}', WRONG),
     ],
 )
 def test_each_metric_reads_strictly_and_leniently(metric, text, target, found):

@@ -223,6 +223,8 @@ def test_training_rows_are_asked_as_items_are_whatever_the_user_edits(create, tm
         (("--prompt", "{text} {nope}"), "--prompt: there is no column 'nope': columns are text, kind, id"),
         (("--prompt", "{text} {kind}"), "--prompt: it holds {kind}, the target: take it out"),
         (("--out", "elsewhere"), "--out elsewhere: a benchmark's folder has its name: write --out elsewhere/made"),
+        (("--out", "a,b/made"), "--out a,b/made: commas separate benchmarks"),
+        (("--out", "rows.csv/made"), "--out rows.csv/made: cannot be written ("),
         (("--final-items", "10"), "--final-items 10: at least 50 are needed to tell anything"),
         (("--metric", "rouge"), "--metric"),
     ],
@@ -250,7 +252,8 @@ def test_what_is_asked_wrongly_is_one_line_and_nothing_is_written(create, tmp_pa
         (b"text,text\na,b\n", "rows.csv, line 1: column names must be given and differ"),
         (b"text,kind\n" + b"a,b\n" * 90, "rows.csv: 0 final items"),
         (b"text,kind\n,\n,\n", "rows.csv: no row has both text and kind: fill them"),
-        (b"text,kind\na,\x00\n", "rows.csv"),
+        (b"text,kind\na,\x00\n", "rows.csv, line 2: not UTF-8 text (byte 0x00)"),
+        (b"text , kind\na,b\n", "columns are 'text ', ' kind'"),
     ],
 )
 def test_a_broken_file_is_one_line_and_nothing_is_written(create, tmp_path, data, said):
@@ -277,6 +280,49 @@ def test_too_few_final_items_are_refused_with_their_number(create, tmp_path):
     assert code == 2 and last.startswith("error: test.csv: 49 final items (rows of the test file)")
 
 
+def test_too_few_rows_say_what_became_of_the_others(create, tmp_path):
+    found = rows(400)
+    for row in found:
+        row["text"] = found[0]["text"]
+        row["kind"] = "animal"
+    code, _, last = create(found)
+    assert code == 2 and "0 final items" in last and "(left out: 399 repeated)" in last
+    write(tmp_path / "same.csv", rows(400))
+    code, _, last = create(rows(400), "--test", "same.csv")
+    assert code == 2 and "duplicates in train" in last and "0 rows to train on" in last
+
+
+@pytest.mark.parametrize("target", ['{"f": NaN}', "[" * 150 + "]" * 150], ids=["NaN", "deep"])
+def test_a_json_target_that_equals_nothing_is_refused(create, target):
+    found = [row | {"kind": json.dumps({"a": row["id"]})} for row in rows()]
+    assert create(found, name="fine")[0] == 0
+    found[6]["kind"] = target
+    code, _, last = create(found, "--metric", "json")
+    assert code == 2 and "rows.csv, row 7: --metric json: the target" in last and "cannot be compared" in last
+
+
+def test_values_of_columns_that_nothing_uses_may_be_anything(create, tmp_path):
+    found = [row | {"blob": b"\xff\xfe"} for row in rows()]
+    assert create(found, file="rows.parquet")[0] == 0
+    code, _, last = create(found, "--prompt", "{text} {blob}", name="other", file="rows.parquet")
+    assert code == 2 and "row 1, column blob: bytes that are no UTF-8 text" in last
+
+
+def test_a_colleague_would_remark_on_labels_alike_long_rows_and_quotes_that_close_too_late(create):
+    found = rows()
+    for row in found[::7]:
+        row["kind"] = row["kind"].upper()
+    for number in range(60, 90):
+        found[number]["text"] = " ".join(f"word{number}x{each}" for each in range(3000))
+    found[30]["text"] = "\n".join(f"{number},thing,stone" for number in range(12))
+    code, out, _ = create(found, "--json")
+    remarks = " | ".join(json.loads(out)["remarks"])
+    assert code == 0
+    assert "differ in case or marks alone and are two labels" in remarks
+    assert "row 31 has more than 5 lines where most have one (1 such rows)" in remarks
+    assert "rows of more than 2,048 are left out of training" in remarks
+
+
 def test_a_label_that_never_occurs_in_training_is_named(create, tmp_path):
     test = rows(60, start=1000)
     test[7]["kind"] = "cloud"
@@ -295,6 +341,8 @@ def test_a_label_that_never_occurs_in_training_is_named(create, tmp_path):
         ("gsm8k", "a benchmark that ships"),
         ("maths_1", "a data source that ships"),
         ("benchmark", "another file of the folder"),
+        ("recipe_small", "another file of the folder"),
+        ("a" * 65, "at most 64 letters"),
     ],
 )
 def test_a_name_that_cannot_be_taken_is_refused(create, name, said):
