@@ -10,6 +10,7 @@ from pipeline.task_items import Documents, splits
 
 ASKED = "Complete this Python function. Answer with the code of the whole function in one code block and nothing else."
 SECONDS = 30.0  # as PostTrainBench
+Passed = dict[str, bool]  # "strict", "lenient"
 
 
 def dataset(**metadata: Any) -> dict[str, Documents]:
@@ -46,13 +47,32 @@ def _imports(doc: dict[str, Any]) -> str:
     return str(doc["question"]).rpartition(f"def {doc['entry']}")[0]
 
 
-def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
-    """Whether the tests pass: of what stands in the fence, and of what a reader takes for the function."""
-    programs = list(dict.fromkeys([program(doc, results[0], True), program(doc, results[0], False)]))
+def checks(doc: dict[str, Any], answer: str) -> tuple[Check, Check]:
+    """What stands in the fence, and what a reader takes for the function; often they are equal."""
     prompt = f"{doc['question']}    pass\n"
-    checks = [Check(program=each, tests=doc["tests"], entry=doc["entry"], prompt=prompt) for each in programs]
-    verdicts = check_all(checks, Limits(seconds=SECONDS), workers=1)
-    return {"strict": float(verdicts[0].passed), "lenient": float(any(verdict.passed for verdict in verdicts))}
+    strict, lenient = (
+        Check(program=program(doc, answer, strictly), tests=doc["tests"], entry=doc["entry"], prompt=prompt)
+        for strictly in (True, False)
+    )
+    return strict, lenient
+
+
+def run_all(responses: list[list[str]], docs: list[dict[str, Any]]) -> list[list[Passed]]:
+    """Run every answer to every item: a filter of lm-eval's, which alone sees all of them at once.
+
+    So all cores are busy, and the sandbox of the next program starts while the last one runs.
+    """
+    pairs = [[checks(doc, each) for each in answers] for doc, answers in zip(docs, responses, strict=True)]
+    different = list(dict.fromkeys(check for answers in pairs for pair in answers for check in pair))
+    verdicts = dict(zip(different, check_all(different, Limits(seconds=SECONDS)), strict=True))
+    passed = [[(verdicts[strict].passed, verdicts[lenient].passed) for strict, lenient in each] for each in pairs]
+    return [[{"strict": strict, "lenient": strict or lenient} for strict, lenient in each] for each in passed]
+
+
+def process_results(doc: dict[str, Any], results: list[Any]) -> dict[str, float]:
+    """The share of answers that pass the tests, mostly of one; answers that the filter has not run are run now."""
+    runs = run_all([results], [doc])[0] if isinstance(results[0], str) else results[0]
+    return {name: sum(run[name] for run in runs) / len(runs) for name in ("strict", "lenient")}
 
 
 def few_shot_question(doc: dict[str, Any]) -> str:
