@@ -81,5 +81,5 @@ def few_shot_question(doc: dict[str, Any]) -> str:
 
 
 def few_shot_answer(doc: dict[str, Any]) -> str:
-    """The body, without blank lines: one would end an answer."""
-    return "\n".join(line for line in doc["answer"].splitlines() if line.strip())
+    """The body as it is, which continues the question; blank lines do not end an answer."""
+    return str(doc["answer"]).rstrip()

@@ -1,7 +1,8 @@
-"""HumanEval as it is asked and run: programs of several items run at the same time."""
+"""HumanEval as it is asked and run: bodies continue raw text, and programs of several items run at the same time."""
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import threading
@@ -14,6 +15,7 @@ from pipeline.sandbox import checks
 from pipeline.scorers import harness
 from pipeline.set_items import utils
 from pipeline.types import Completion, Request
+from tests.answers.test_real_items import humaneval
 
 BENCHMARK = benchmarks.load_benchmark("humaneval")
 TASK = utils(BENCHMARK.folder)
@@ -47,6 +49,38 @@ def item(number: int) -> dict:
 
 
 ITEMS = [item(number) for number in range(7)]
+GOES_ON = (
+    "\n\nQuestion:\nimport", "\n\n\ndef main():\n    pass", "\nclass A:", "\nif __name__ == '__main__':\n    add",
+    "\nprint(1"
+)  # fmt: skip
+
+
+def examples(engine: Scripted) -> list[str]:
+    """The worked examples before the first question."""
+    return engine.asked[0].text.split("Question:\n")[1:-1]
+
+
+@sandboxed
+def test_a_base_model_s_answer_is_the_whole_body_and_nothing_after_it():
+    bodies = [each["answer"].rstrip() for each in ITEMS[2:]]
+    engine = Scripted([body + after for body, after in zip(bodies, GOES_ON, strict=True)])
+    results = harness.score(engine, BENCHMARK, ITEMS[2:], few_shot=2, shots=ITEMS[:2])
+    assert [text.rstrip() for text in engine.given] == bodies
+    assert [result["strict"] for result in results] == [1.0] * 5
+    assert [example.rstrip() for example in examples(engine)] == [
+        each["question"] + each["answer"].rstrip() for each in ITEMS[:2]
+    ]
+
+
+def test_canonical_bodies_survive_the_stop_texts_and_examples_are_python(monkeypatch):
+    items = humaneval()
+    bodies = [each["answer"].rstrip() for each in items[3:]]
+    engine = Scripted([body + GOES_ON[0] for body in bodies])
+    monkeypatch.setattr(checks, "_examine", lambda *_: checks.Verdict(passed=False))  # only what is asked and given
+    monkeypatch.setattr(checks, "Guest", lambda *_: None)
+    harness.score(engine, BENCHMARK, items[3:], few_shot=3, shots=items[:3])
+    assert [text.rstrip() for text in engine.given] == bodies and sum("\n\n" in body for body in bodies) > 30
+    assert len(examples(engine)) == 3 and all(ast.parse(example) for example in examples(engine))
 
 
 @sandboxed
