@@ -54,8 +54,10 @@ def how(allow_unsafe: bool = False) -> Mode:
     if why is None:
         return "bubblewrap"
     if not allow_unsafe:
+        as_root = not os.getuid() and not shutil.which("setpriv")
+        bare = ", and without setpriv it would run as root, whose processes no limit binds" if as_root else ""
         raise Unavailable(
-            f"model-written code cannot be run safely here: {why}; install bubblewrap (Debian: apt-get install "
+            f"model-written code cannot be run safely here: {why}{bare}; install bubblewrap (Debian: apt-get install "
             f"bubblewrap), or accept the risk with --allow-unsafe-code ({ALLOW}=1 for commands that lack it)"
         )
     return "unsafe"
@@ -66,20 +68,23 @@ def _why_not() -> str | None:
     missing = [name for name in ("bwrap", "prlimit", "setpriv") if not shutil.which(name)]
     if missing:
         return f"{' and '.join(missing)} is not installed"
-    command = _wrapped(["-c", "pass"], Limits(), "bubblewrap")
+    command = _wrapped(["-c", "pass"], Limits(), "bubblewrap", _user())
     tried = subprocess.run(command, capture_output=True, text=True, timeout=60, env={})
     return None if tried.returncode == 0 else f"bwrap does not start ({tried.stderr.strip()[:200] or tried.returncode})"
 
 
-def _wrapped(arguments: list[str], limits: Limits, mode: Mode) -> list[str]:
-    """The command line of a Python inside; outside of bubblewrap only its limits and its user are others."""
+def _wrapped(arguments: list[str], limits: Limits, mode: Mode, user: int | None) -> list[str]:
+    """The command line of a Python inside; outside of bubblewrap only its limits and, for root, its user are others."""
     resources = [
         f"--as={limits.memory_bytes}", f"--nproc={limits.processes}", f"--fsize={limits.file_bytes}",
         f"--cpu={int(limits.seconds) + 2}", "--nofile=64", "--core=0", "--stack=67108864",
     ]  # fmt: skip
     python = os.path.realpath(sys.executable)
     if mode == "unsafe":
-        return ["prlimit", *resources, python, *ISOLATED, *arguments]
+        if user is not None:
+            base, _ = _entrances()
+            python = f"/proc/self/fd/{base}{python.removeprefix(os.path.realpath(sys.base_prefix))}"
+        return [*_as_nobody(user), "prlimit", *resources, python, *ISOLATED, *arguments]
     binds = [part for path in SYSTEM if os.path.exists(path) for part in ("--ro-bind", path, path)]
     if not python.startswith("/usr/"):  # such as a home folder's, which the guest's user could not enter
         binds += ["--ro-bind", sys.base_prefix, PYTHON, "--setenv", "LD_LIBRARY_PATH", f"{PYTHON}/lib"]
@@ -89,7 +94,7 @@ def _wrapped(arguments: list[str], limits: Limits, mode: Mode) -> list[str]:
         "--ro-bind", str(HERE), "/guest", "--proc", "/proc", "--dev", "/dev",
         "--size", str(limits.tmp_bytes), "--perms", "1777", "--tmpfs", "/tmp", "--dir", "/home", "--chdir", "/tmp",
         "--setenv", "HOME", "/home", "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "PYTHONHASHSEED", "0",
-        *_as_nobody(), "prlimit", *resources, python, *ISOLATED, *arguments,
+        *_as_nobody(user), "prlimit", *resources, python, *ISOLATED, *arguments,
     ]  # fmt: skip
 
 
@@ -102,12 +107,23 @@ def _namespaces() -> list[str]:
     return [*parts, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
 
 
-def _as_nobody() -> list[str]:
-    """A user without rights, another one for every guest; only root can and must become one."""
-    if os.getuid():
+def _user() -> int | None:
+    """A user without rights, another one for every guest; None where this is not root, who alone can become one."""
+    return None if os.getuid() or not shutil.which("setpriv") else FIRST_UID + next(_numbers) % UIDS
+
+
+def _as_nobody(user: int | None) -> list[str]:
+    if user is None:
         return []
-    uid = str(FIRST_UID + next(_numbers) % UIDS)
-    return ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
+    return [
+        "setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", "--no-new-privs", "--inh-caps=-all",
+    ]  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _entrances() -> tuple[int, int]:
+    """Descriptors of the interpreter's folder and of this one: ways in for a user who may not enter root's home."""
+    return os.open(os.path.realpath(sys.base_prefix), os.O_PATH), os.open(HERE, os.O_PATH)
 
 
 class Gone(Exception):
@@ -120,11 +136,17 @@ class Guest:
     def __init__(self, role: Literal["program", "tests"], limits: Limits, mode: Mode) -> None:
         self.limits, self.buffer = limits, b""
         self.folder = tempfile.mkdtemp(prefix="posttrain-guest-")  # its own where no sandbox gives it one
+        user, environment = _user(), {"PATH": os.environ.get("PATH", os.defpath)}
         script = "/guest/guest.py" if mode == "bubblewrap" else str(HERE / "guest.py")
+        passed = _entrances() if mode == "unsafe" and user is not None else ()
+        if passed and user is not None:
+            script = f"/proc/self/fd/{passed[1]}/guest.py"
+            environment["LD_LIBRARY_PATH"] = f"/proc/self/fd/{passed[0]}/lib"  # of a Python with a shared library
+            os.chown(self.folder, user, user)
         self.process = subprocess.Popen(
-            _wrapped([script, role], limits, mode),
+            _wrapped([script, role], limits, mode, user),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", os.defpath)}, cwd=self.folder, start_new_session=True, close_fds=True,
+            env=environment, cwd=self.folder, start_new_session=True, close_fds=True, pass_fds=passed,
         )  # fmt: skip
         self.ends = float("inf")
 

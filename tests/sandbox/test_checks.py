@@ -152,3 +152,48 @@ def test_without_a_sandbox_it_refuses_and_may_be_overruled(monkeypatch):
     if shutil.which("prlimit") and (os.getuid() or shutil.which("setpriv")):
         verdict = check(Check(program=program, tests=TESTS, entry="f"), QUICK, allow_unsafe=True)
         assert verdict.passed, verdict
+
+
+root_alone = pytest.mark.skipif(
+    os.getuid() != 0 or not (shutil.which("prlimit") and shutil.which("setpriv")),
+    reason="only root, with prlimit and setpriv, gives code a user of its own",
+)
+
+
+@root_alone
+@pytest.mark.parametrize("name", ["an endless loop", "a memory hog", "a fork bomb", "exit 0 at once"])
+def test_without_a_sandbox_root_s_limits_bind_too(name, monkeypatch):
+    monkeypatch.setattr(guests, "_why_not", lambda: "bwrap does not start")
+    monkeypatch.setenv(guests.ALLOW, "1")
+    program, said = HOSTILE[name]
+    verdict = judged(program)
+    assert not verdict.passed and said in verdict.reason, verdict
+
+
+@root_alone
+def test_without_a_sandbox_root_s_code_is_nobody_who_forks_and_writes_little(tmp_path, monkeypatch):
+    monkeypatch.setattr(guests, "_why_not", lambda: "bwrap does not start")
+    monkeypatch.setenv(guests.ALLOW, "1")
+    places = [str(tmp_path), str(Path.home()), str(guests.HERE), "/etc", "/usr", "/"]
+    program = f"""
+import fractions, os, signal
+def f(x):
+    assert os.getuid() >= {guests.FIRST_UID} and not os.getgroups()
+    with open("mine", "w") as file: file.write("x")
+    for place in {places!r}:
+        try: open(place + "/harm", "w")
+        except OSError: continue
+        raise AssertionError(place)
+    children = []
+    try:
+        for _ in range(60):
+            children.append(os.fork())
+            if not children[-1]: signal.pause()
+    except OSError: pass
+    for child in children: os.kill(child, 9)
+    assert len(children) < {QUICK.processes}, len(children)
+    return x + 1
+"""
+    verdict = judged(program)
+    assert verdict.passed, verdict
+    assert not any((Path(place) / "harm").exists() for place in places)
