@@ -7,6 +7,7 @@ import json
 import math
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +31,19 @@ def share(kind: Literal["recipes", "evals"]) -> Path:
     checkout, packaged = PACKAGE.parent / kind, PACKAGE / "_share" / kind
     in_checkout = (PACKAGE.parent / "pyproject.toml").is_file()
     return packaged if packaged.is_dir() and not in_checkout else checkout
+
+
+def check_writable(folder: Path, called: str) -> None:
+    """Raises InputError, beginning with `called`, unless `folder` can be made, or written in if it is there.
+
+    It tries in the nearest part that exists, and leaves nothing: what the permissions say is not so in /proc, nor to
+    root. The name tried is a new one, as another command may be about to make the same folder.
+    """
+    nearest = next(part for part in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(part))
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".posttrain-", dir=nearest))
+    except OSError as error:
+        raise InputError(f"{called}: {nearest} cannot be written in ({error.strerror}): name another folder") from None
 
 
 def plain(value: Any) -> Any:

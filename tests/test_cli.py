@@ -154,6 +154,20 @@ def test_an_output_folder_in_use_is_left_alone(run, tmp_path, make):
     assert (taken if make == "file" else taken / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("out", ["file/out", "/proc/out"])
+@pytest.mark.parametrize(
+    "words", [SEARCH, EVALUATE, ["compare", "lab/qwen3", *EVALUATE[1:]], ["open", *SEARCH[1:]], ["reproduce"]]
+)
+def test_an_output_folder_that_cannot_be_written_is_refused_before_anything_is_built(
+    run, tmp_path, monkeypatch, words, out
+):
+    monkeypatch.setattr("pipeline.models.resolve", lambda *_, **__: pytest.fail("the work was begun"))
+    (tmp_path / "file").touch()
+    code, printed, err = run(*words, "--out", out)
+    assert (code, printed, err.count("\n")) == (2, "", 1) and "cannot be written in" in err
+    assert err.startswith(f"error: --out {out}: ") and [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", "3", '{"a" 1}', ""])
 def test_changes_that_are_no_json_object_are_refused(text):
     with pytest.raises(InputError, match="--changes"):

@@ -160,6 +160,16 @@ def test_wrong_options_are_one_line_and_leave_no_trace(command, folder, argument
     assert code == 2 and why in err and not (folder / "final_model").exists()
 
 
+def test_a_task_folder_that_cannot_be_written_is_one_line_and_nothing_is_begun(command, folder, monkeypatch):
+    def refused(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    code, out, err = command("enter", folder, *FAKE)
+    assert (code, out, err.count("\n")) == (2, "", 1) and "cannot be written in (Permission denied)" in err
+    assert not (folder / "final_model").exists()
+
+
 def test_a_benchmark_that_nobody_knows_needs_data(command, tmp_path, base):
     folder = task_folder(tmp_path, str(base), "MMLU-Pro")
     code, _, err = command("enter", folder, *FAKE)

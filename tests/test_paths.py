@@ -37,6 +37,22 @@ def test_share_is_the_checkouts_folder_here_and_the_wheels_copy_where_no_checkou
     assert paths.share("evals") == package / "_share" / "evals"
 
 
+@pytest.mark.parametrize("name", ["here", "new", "new/inner"])
+def test_asking_whether_a_folder_can_be_written_leaves_nothing(tmp_path, name):
+    (tmp_path / "here").mkdir()
+    paths.check_writable(tmp_path / name, "--out")
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_with_the_part_that_is_in_the_way(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "leads nowhere").symlink_to(tmp_path / "gone")
+    for wrong in ("file/out", "leads nowhere"):
+        part = tmp_path / wrong.partition("/")[0]
+        with pytest.raises(InputError, match=f"^--out {wrong}: {part} cannot be written in .*: name another folder$"):
+            paths.check_writable(tmp_path / wrong, f"--out {wrong}")
+
+
 def test_a_file_is_written_whole_with_its_folder_and_without_leftovers(tmp_path):
     target = tmp_path / "a" / "b.txt"
     paths.write_atomic(target, "one")

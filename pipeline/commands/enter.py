@@ -44,9 +44,10 @@ def enter(
       posttrain enter . --agent asha
     """
     from pipeline import enter as story
-    from pipeline import taskfolder
+    from pipeline import paths, taskfolder
 
     where = taskfolder.read(folder).folder
+    paths.check_writable(Path(where), "the task folder")
     os.environ.setdefault("POSTTRAIN_HOME", str(Path(where) / story.PLACE / "cache"))  # nothing outside the folder
     given: dict[str, Any] = own.mixed(data)
     wanted = story.Wanted(

@@ -292,12 +292,18 @@ def run_folder(folder: Path) -> Path:
 
 
 def new_folder(out: Path | None, name: str) -> Path:
-    """The folder a run will be written to: `out` if nothing lies there, else a new numbered one under ./runs."""
+    """The folder a run will be written to: `out` if nothing lies there, else a new numbered one under ./runs.
+
+    Raises InputError where it cannot be written: known only at the end, that would cost all of the work.
+    """
+    from pipeline.paths import check_writable
+
     if out is not None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             is_ours = any((out / name).exists() for name in ("run.json", *SEVERAL))
             go_on = f"go on with `posttrain search --resume {out}`" if is_ours else "empty it"
             raise InputError(f"--out {out}: already in use; name a new folder, or {go_on}")
+        check_writable(out, f"--out {out}")
         return out
     slug = re.sub(r"[^\w.-]+", "-", name)
     folder = Path("runs") / slug
@@ -305,4 +311,5 @@ def new_folder(out: Path | None, name: str) -> Path:
     while folder.exists():
         number += 1
         folder = Path("runs") / f"{slug}-{number}"
+    check_writable(folder, "--out")
     return folder
