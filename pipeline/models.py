@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline import chat, dressing, model_catalogue
+from pipeline import chat, dressing, model_catalogue, tensors
 from pipeline.errors import InputError
 from pipeline.gguf_files import convert
 from pipeline.gguf_files.header import read_header
@@ -69,6 +69,7 @@ def _check_folder(name: str, folder: Path) -> None:
         raise InputError(f"model '{name}': the folder holds neither {files}; name a model's folder")
     if not any(True for pattern in WEIGHTS for _ in folder.glob(pattern)):
         raise InputError(f"model '{name}': the folder has no weights ({' or '.join(WEIGHTS)}); is it complete?")
+    tensors.check(folder)
 
 
 def resolve(name: str, lab_seed: int = 0, progress: Progress | None = None, base: Path | None = None) -> Path:
@@ -159,7 +160,7 @@ def sibling(base: str) -> str | None:
 
 def parameters(name: str) -> int | None:
     """How many parameters a model has, as far as that is known without fetching it."""
-    from pipeline import plugins, tensors
+    from pipeline import plugins
 
     entry, path = model_catalogue.find(name), Path(name).expanduser()
     if entry is not None:

@@ -1,4 +1,4 @@
-"""Whether two models have the same weights, told from their safetensors files without loading either.
+"""Whether weights are whole, and whether two models have the same, told from safetensors files without loading them.
 
 The format: 8 bytes, little-endian, the length of a JSON header; the header, name -> dtype, shape and data_offsets; the
 data (https://github.com/huggingface/safetensors).
@@ -31,6 +31,7 @@ class Tensor(NamedTuple):
     shape: tuple[int, ...]
     begin: int
     size: int  # numbers
+    end: int  # the byte after its last one
 
 
 def tensors(folder: Path) -> dict[str, Tensor]:
@@ -39,6 +40,19 @@ def tensors(folder: Path) -> dict[str, Tensor]:
     for file in sorted(folder.glob(WEIGHTS)):
         found |= _read(file)
     return found
+
+
+def check(folder: Path) -> None:
+    """Raises InputError naming a file that cannot be read, is not of the format or was cut off; reads headers only."""
+    for file in sorted(folder.glob(WEIGHTS)):
+        if file.name.startswith("."):  # what a file manager left: nobody loads it
+            continue
+        try:
+            found, length = _read(file), file.stat().st_size
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read ({error.strerror}): copy it anew") from None
+        if max(each.end for each in found.values()) > length:
+            _refuse(file)
 
 
 def same_weights(a: Path, b: Path) -> bool:
@@ -63,17 +77,17 @@ def _read(file: Path) -> dict[str, Tensor]:
         return {
             name: Tensor(
                 file, str(entry["dtype"]), tuple(entry["shape"]), 8 + length + int(entry["data_offsets"][0]),
-                int(np.prod(entry["shape"], dtype=np.int64)),
+                int(np.prod(entry["shape"], dtype=np.int64)), 8 + length + int(entry["data_offsets"][1]),
             )
             for name, entry in dict(header or {}).items()
             if name != "__metadata__"
         } or _refuse(file)  # fmt: skip
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError):
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
         return _refuse(file)
 
 
 def _refuse(file: Path) -> dict[str, Tensor]:
-    raise InputError(f"{file}: not a whole safetensors file: save the model again, with safe_serialization")
+    raise InputError(f"{file}: not a whole safetensors file: copy it anew, or save the model again")
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:

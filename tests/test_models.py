@@ -1,6 +1,8 @@
 """Model names become folders."""
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from pipeline import models
 from pipeline.errors import InputError
@@ -8,8 +10,15 @@ from pipeline.errors import InputError
 
 def test_a_local_folder_is_taken_as_it_is(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors").touch()
+    save_file({"w": np.ones(2)}, tmp_path / "model.safetensors")
     assert models.resolve(str(tmp_path)) == tmp_path.resolve()
+
+
+def test_a_folder_with_damaged_weights_is_refused_before_anything_loads_them(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"\x10" + bytes(40))
+    with pytest.raises(InputError, match=r"model\.safetensors: not a whole safetensors file: copy it anew"):
+        models.check(str(tmp_path))
 
 
 def test_an_adapter_folder_is_a_model_too(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from pipeline.errors import InputError
-from pipeline.tensors import same_weights, tensors
+from pipeline.tensors import check, same_weights, tensors
 
 A, B = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones(4, dtype=np.float32)
 
@@ -68,3 +68,31 @@ def test_whatever_bytes_a_file_holds_they_are_read_or_refused(tmp_path_factory, 
         assert "not a whole safetensors file" in str(error)
     else:
         assert found and same_weights(folder, folder) in (True, False)
+
+
+def test_whole_files_pass_and_what_a_file_manager_left_beside_them_is_not_read(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "one", {"a": A}, {"b": B})
+    (folder / "._model-0.safetensors").write_bytes(b"Mac OS X")
+    check(folder)
+
+
+@pytest.mark.parametrize("left", [0, 7, 30, -1])
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path, left: int) -> None:
+    folder = saved(tmp_path / "one", {"a": A}, {"b": B})
+    file = folder / "model-1.safetensors"
+    file.write_bytes(file.read_bytes()[:left])
+    with pytest.raises(InputError, match=f"^{file}: not a whole safetensors file: copy it anew"):
+        check(folder)
+
+
+@pytest.mark.parametrize("text", [b"version https://git-lfs.github.com/spec/v1\n", b"<html>not found</html>"])
+def test_what_came_instead_of_a_file_is_named(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(text)
+    with pytest.raises(InputError, match=r"model\.safetensors: not a whole safetensors file"):
+        check(tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"model\.safetensors: cannot be read \(No such file"):
+        check(tmp_path)
