@@ -63,6 +63,7 @@ def test_every_command_has_help_with_an_example(run, verb):
 
 WRONG = {
     "no such command": (["serch"], "search"),
+    "two on one record": (["compare", "a", "b", *EVALUATE[2:], "--engine", "recorded:x.jsonl"], "evaluate` each"),
     "no such option": (["search", "--modle", "x"], "--model"),
     "no model": (["search", "--benchmark", "tiny_gsm8k", "--budget", "10s"], "--model"),
     "no benchmark": (["search", "--model", "lab/qwen3-base", "--budget", "10s"], "--benchmark"),

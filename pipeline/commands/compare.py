@@ -10,7 +10,8 @@ import typer
 from pipeline import console
 from pipeline.commands import options
 from pipeline.commands.evaluated import judging_facts, judging_text
-from pipeline.commands.scoring import Found, by_lab, check_items, estimate, evaluate_all, strict, write_items
+from pipeline.commands.scoring import RECORDED, Found, by_lab, check_items, estimate, evaluate_all, strict, write_items
+from pipeline.errors import InputError
 
 SHOWN = 10  # items on which the two differ, in the table
 
@@ -44,6 +45,9 @@ def compare(
     """
     from pipeline import judging, models, protocols
 
+    if engine.partition(":")[0] == RECORDED:  # one file cannot hold the answers of two models
+        way = "`posttrain evaluate` each file of answers by itself"
+        raise InputError(f"--engine {engine}: compare lets both models answer; {way}")
     names, wanted = options.benchmarks(benchmark, first, protocol), {"a": first, "b": second}
     shelf = options.decoded(names, protocol, temperature, top_p, repeats)
     judged_by = options.judge(judge, judge_budget)

@@ -12,13 +12,11 @@ from pipeline import console
 from pipeline.commands import anchored, options, terms
 from pipeline.commands import program as own
 from pipeline.commands.evaluated import as_text, ignored_answers, summary
-from pipeline.commands.scoring import Found, by_lab, check_items, estimate, evaluate_all, write_items
+from pipeline.commands.scoring import RECORDED, Found, by_lab, check_items, estimate, evaluate_all, write_items
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.types import Benchmark, Reference
-
-RECORDED = "recorded"
 
 
 def evaluate(

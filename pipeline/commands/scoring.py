@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipeline.commands.anchored import Anchors
     from pipeline.types import Benchmark, Judge
 
+RECORDED = "recorded"  # the engine on a file of answers made elsewhere
 Found = dict[str, dict[str, Any]]  # an `Evaluation` by benchmark and role: model, base, instruct ...
 
 
