@@ -23,7 +23,7 @@ from pipeline.commands.evaluate import evaluate
 from pipeline.commands.listing import list_kind
 from pipeline.commands.reading import report, rerun
 from pipeline.commands.trying import try_model
-from pipeline.errors import DataError, InputError, PosttrainError, ProgramError
+from pipeline.errors import DataError, InputError, JudgeError, PosttrainError, ProgramError
 
 INPUT_IS_WRONG, BUG, INTERRUPTED = 2, 1, 130
 
@@ -109,7 +109,8 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, typer.TyperException):
         return usage(error), INPUT_IS_WRONG
     text = " ".join(str(error).split())
-    if isinstance(error, InputError | DataError | ProgramError):  # data and programs are the user's to bring
+    # data, programs and a judge that answers and is paid for are the user's to bring
+    if isinstance(error, InputError | DataError | ProgramError | JudgeError):
         return text, INPUT_IS_WRONG
     if isinstance(error, PosttrainError):
         return text, BUG

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import cli, plugins
 from pipeline.commands import options
-from pipeline.errors import InputError
+from pipeline.errors import DataError, InputError, JudgeError, LedgerError, ProgramError
 
 ON_LAB = ["--model", "lab/qwen3-base", "--benchmark", "tiny_gsm8k"]
 EVALUATE = ["evaluate", "lab/qwen3", "--benchmark", "tiny_gsm8k"]
@@ -173,6 +173,12 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_anything_is_b
 def test_changes_that_are_no_json_object_are_refused(text):
     with pytest.raises(InputError, match="--changes"):
         options.changes(text)
+
+
+def test_what_the_user_brings_and_does_not_work_is_wrong_input_and_no_bug():
+    for kind in (InputError, DataError, ProgramError, JudgeError):
+        assert cli.explain(kind("no connection:\n  try again")) == ("no connection: try again", 2)
+    assert cli.explain(LedgerError("damaged")) == ("damaged", 1)
 
 
 def test_a_bug_is_one_line_and_debug_shows_where(run, monkeypatch):
