@@ -12,7 +12,16 @@ from pipeline import console
 from pipeline.commands import anchored, options, terms
 from pipeline.commands import program as own
 from pipeline.commands.evaluated import as_text, ignored_answers, summary
-from pipeline.commands.scoring import RECORDED, Found, by_lab, check_items, estimate, evaluate_all, write_items
+from pipeline.commands.scoring import (
+    RECORDED,
+    Found,
+    by_lab,
+    check_answers,
+    check_items,
+    estimate,
+    evaluate_all,
+    write_items,
+)
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,10 +101,12 @@ def evaluate(
     progress = console.Progress()
     with console.stdout_kept_clean():
         check_items(shelf, split, lab_seed, limit)
+        recorded = (engine, {"file": file, "all_samples": repeats is None})
+        if looked_up:
+            check_answers(shelf, split, lab_seed, limit, recorded[1])
         estimate(shelf, judged_by, split, lab_seed, limit, len(wanted), progress.say)
         labels = {role: Path(name) for role, name in wanted.items() if role in looked_up}
         here = {role: name for role, name in wanted.items() if role not in looked_up}
-        recorded = (engine, {"file": file, "all_samples": repeats is None})
         found: Found = {}
         alone = is_for_adapter or bool(published)  # no model is measured beside MODEL
         compared = {} if alone else {role: name for role, name in here.items() if role != "model"}

@@ -39,6 +39,28 @@ def check_items(shelf: list[Benchmark], split: options.SplitName, lab_seed: int,
             sandbox.how()
 
 
+def check_answers(
+    shelf: list[Benchmark], split: options.SplitName, lab_seed: int, limit: int | None, recorded: dict[str, Any]
+) -> None:
+    """Raises DataError if a file of answers lacks some: before a model is built or scored beside them."""
+    from pipeline import benchmarks
+    from pipeline.engines.recorded import open_engine
+    from pipeline.types import ItemsKey, Request
+
+    key = ItemsKey(lab_seed=lab_seed)
+    for benchmark in shelf:
+        if benchmark.program is not None:  # it asks by itself
+            continue
+        opened = open_engine("", **recorded, places=benchmarks.places_in_whole(benchmark, split, key))
+        items, n = benchmarks.items(benchmark, split, key, limit), benchmark.decoding.repeats
+        opened.check(
+            [
+                Request(benchmark=benchmark.name, item=str(item.get("id", "")), index=number, n=n)
+                for number, item in enumerate(items)
+            ]
+        )
+
+
 def estimate(
     shelf: list[Benchmark], judge: Judge | None, split: options.Split, lab_seed: int, limit: int | None, models: int,
     say: Callable[[str], None],

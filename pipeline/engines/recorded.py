@@ -48,11 +48,18 @@ class Recorded:
     def generate(self, requests: Sequence[Request]) -> list[list[Completion]]:
         """The first `n` recorded answers of each item, or the one with the copy number that is asked for.
 
-        Raises DataError that lists items with too few. With `all_samples` only an item without any has too few.
+        Raises as `check`.
         """
+        self.check(requests)
         found = [self._answers(request) for request in requests]
+        self.unused -= {number for rows in found for number, _ in rows}
+        kept = [self._asked(request, rows) for request, rows in zip(requests, found, strict=True)]
+        return [[answer for _, answer in rows] for rows in kept]
+
+    def check(self, requests: Sequence[Request]) -> None:
+        """Raises DataError that lists items with too few. With `all_samples` only an item without any has too few."""
         wanted = [1 if self.all_samples else (request.copy_number or 0) + request.n for request in requests]
-        missing = [request.item for request, rows, n in zip(requests, found, wanted, strict=True) if len(rows) < n]
+        missing = [each.item for each, n in zip(requests, wanted, strict=True) if len(self._answers(each)) < n]
         if missing:
             shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
             lack = f"fewer than {max(wanted)} answers" if max(wanted) > 1 else "no answer"
@@ -60,9 +67,6 @@ class Recorded:
                 f"{self.path}: {len(missing)} of {len(requests)} items have {lack}: {shown}; "
                 "add what is missing, or score fewer items with --limit"
             )
-        self.unused -= {number for rows in found for number, _ in rows}
-        kept = [self._asked(request, rows) for request, rows in zip(requests, found, strict=True)]
-        return [[answer for _, answer in rows] for rows in kept]
 
     def _asked(self, request: Request, rows: list[tuple[int, Completion]]) -> list[tuple[int, Completion]]:
         if request.copy_number is not None:

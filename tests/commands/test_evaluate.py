@@ -75,6 +75,17 @@ def test_items_without_an_answer_are_listed_and_nothing_is_printed(run):
     assert "answers.jsonl: 2 of 8 items have no answer: " in line
 
 
+def test_they_are_missed_before_a_model_is_built_or_scored_beside_them(run, monkeypatch):
+    monkeypatch.setattr("pipeline.models.resolve", lambda *_, **__: pytest.fail("a model was built"))
+    monkeypatch.setattr("pipeline.evaluate.evaluate", lambda *_, **__: pytest.fail("something was scored"))
+    rows = [*answers("tiny_gsm8k", 8), *answers("tiny_bfcl", 7)]
+    asked = ["--benchmark", "tiny_gsm8k,tiny_bfcl", "--limit", 8, "--base", "lab/qwen3-base"]
+    code, out, err = run(rows, *asked)
+    assert (code, out, err.count("\n")) == (2, "", 1) and "answers.jsonl: 1 of 8 items have no answer: " in err
+    code, out, err = run([*rows, *rows], "--benchmark", "tiny_gsm8k", "--limit", 8, "--repeats", 3)
+    assert (code, out, err.count("\n")) == (2, "", 1) and "8 of 8 items have fewer than 3 answers: " in err
+
+
 def test_a_broken_file_of_answers_is_the_users_error(run):
     code, out, err = run([{"index": 0, "response": None}], "--benchmark", "tiny_gsm8k")
     assert (code, out) == (2, "") and 'answers.jsonl, row 1: "response" must be a text' in err
