@@ -1,6 +1,7 @@
 """Protocols: a published set of benchmarks with weights, items and decoding, as a YAML in evals/protocols/ or a file.
 
-A protocol changes a benchmark: its weight, how answers to it are drawn, and, with `items: test`, which items it has.
+A protocol changes a benchmark: its weight, how answers to it are drawn, which items it has (`items: test`), and whether
+worked examples stand before its questions (`system_shots`).
 `own`, the default, changes nothing.
 """
 
@@ -35,6 +36,7 @@ class Protocol(Strict):
     items: Literal["own", "test"] = "own"  # test: search and final items are both the whole test set
     decoding: dict[str, Decoding] = {}  # by benchmark; without: the benchmark's own
     few_shot: Decoding | None = None  # of the few-shot base, repeated as its benchmark is; without: as all
+    system_shots: dict[str, int] = {}  # by benchmark: worked examples in a system turn before every question
     reshuffled: tuple[str, ...] = ()  # benchmarks of which each of several answers is to its item in another order
     unit: Literal["share", "percent"] = "share"  # of published scores, here and where they are compared
     pairs: dict[str, str] = {}  # base: instruct
@@ -45,7 +47,11 @@ class Protocol(Strict):
         for name, weight in self.weights.items():
             if not weight > 0.0:
                 raise ValueError(f"weights: {name}: must be above 0, not {weight}")
-        for key, named in (("decoding", self.decoding), ("reshuffled", self.reshuffled)):
+        for key, named in (
+            ("decoding", self.decoding),
+            ("reshuffled", self.reshuffled),
+            ("system_shots", self.system_shots),
+        ):
             for name in named:
                 if name not in self.weights:
                     raise ValueError(f"{key}: {name} has no weight: benchmarks are {', '.join(self.weights)}")
@@ -135,6 +141,8 @@ def benchmark(name: str | Path, protocol: str = OWN) -> Benchmark:
         "few_shot_decoding": terms.few_shot_of(loaded.name),
         "reshuffled": loaded.name in terms.reshuffled,
     }
+    if loaded.name in terms.system_shots:
+        changes["items"] = {**loaded.items, "system_shots": terms.system_shots[loaded.name]}
     changed = loaded.model_copy(update=changes)
     return on_whole_test(changed) if terms.items == "test" else changed
 

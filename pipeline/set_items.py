@@ -76,6 +76,7 @@ class SetItems(Strict):
     part_tokens: dict[str, int] = {}  # of an answer at most, where a part alone needs fewer than the whole
     part_recipes: dict[str, str] = {}  # that a search on a part alone starts from, where it is another
     whole: bool = False
+    system_shots: int = Field(default=0, ge=0)  # worked examples that stand in a system turn before every question
 
     @model_validator(mode="after")
     def _disjoint(self) -> Self:
@@ -112,7 +113,25 @@ def split_items(who: str, folder: str, found: SetItems, split: str, seed: int, n
     items = [item for some in made for item in some if wanted.begin <= place(item) < wanted.end]
     if wanted.shuffled:
         items = sorted(items, key=place)
-    return items[: min(n or len(items), wanted.n or len(items))]
+    taken = items[: min(n or len(items), wanted.n or len(items))]
+    if found.system_shots and split != "fewshot":
+        shots = split_items(who, folder, found, "fewshot", seed, found.system_shots)
+        if len(shots) < found.system_shots:
+            raise DataError(
+                f"benchmark '{who}': {found.system_shots} worked examples are asked for, {len(shots)} there"
+            )
+        return _after_shots(taken, shots, folder)
+    return taken
+
+
+def _after_shots(items: list[Item], shots: list[Item], folder: str) -> list[Item]:
+    """The items as chats: the examples in a system turn, as the task's `worked(item)` tells them, and the question."""
+    task = utils(folder)
+    told = "\n\n".join(task.worked(shot) for shot in shots)
+    return [
+        {**item, "messages": [{"role": "system", "content": told}, {"role": "user", "content": task.question(item)}]}
+        for item in items
+    ]
 
 
 def place(item: Item) -> float:

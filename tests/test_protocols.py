@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from pipeline import benchmarks, protocols
-from pipeline.errors import InputError
+from pipeline.errors import DataError, InputError
 from pipeline.guards import contamination
 from pipeline.overlap import Overlap
+from pipeline.scorers import harness
 from pipeline.types import Decoding, ItemsKey
 
 KEY = ItemsKey()
@@ -116,9 +117,40 @@ def test_own_changes_nothing():
 def test_search_and_final_items_are_both_the_whole_test_set(data):
     own, found = benchmarks.load_benchmark("gsm8k"), protocols.benchmark("gsm8k", V1_2)
     search, final = (benchmarks.items(found, split, KEY) for split in ("search", "final"))
-    assert search == final == benchmarks.items(own, "final", KEY) == benchmarks.final_pool(found, KEY)
+    assert search == final == benchmarks.final_pool(found, KEY)
+    asked = [{name: value for name, value in item.items() if name != "messages"} for item in search]
+    assert asked == benchmarks.items(own, "final", KEY)
     assert len(search) == 12 and search != benchmarks.items(own, "search", KEY)
     assert protocols.is_whole_test(found)
+
+
+@pytest.mark.parametrize("protocol", [V1, V1_2])
+def test_gsm8k_is_asked_after_ten_examples_of_the_training_split_in_a_system_turn(data, protocol):
+    from pipeline.types import Completion
+
+    class Asked:
+        def generate(self, requests):
+            self.requests = requests
+            return [[Completion(text="ANSWER: 3", stopped=True, tokens=3)] * request.n for request in requests]
+
+    found, engine = protocols.benchmark("gsm8k", protocol), Asked()
+    items = benchmarks.items(found, "final", KEY)
+    results = harness.score(engine, found, items)
+    assert [result["strict"] for result in results] == [float(item["answer"] == "3") for item in items]
+    for request, item in zip(engine.requests, items, strict=True):
+        system, user = request.messages
+        assert (system["role"], user["role"]) == ("system", "user") and user["content"].endswith(item["question"])
+        assert system["content"].count("Reasoning:\nIt is ") == 10 and "test " not in system["content"]
+    assert "messages" not in benchmarks.items(benchmarks.load_benchmark("gsm8k"), "final", KEY)[0]
+    raw = harness.score(engine, found, items, 4, benchmarks.items(found, "fewshot", KEY))
+    assert len(raw) == len(items) and all(not request.messages for request in engine.requests)
+
+
+def test_too_few_rows_for_its_examples_are_told(data, tmp_path):
+    rows = (tmp_path / "data" / "gsm8k" / "train.jsonl").read_text().splitlines()
+    (tmp_path / "data" / "gsm8k" / "train.jsonl").write_text("\n".join(rows[:9]))
+    with pytest.raises(DataError, match="benchmark 'gsm8k': 10 worked examples are asked for, [0-9] there"):
+        benchmarks.items(protocols.benchmark("gsm8k", V1), "final", KEY)
 
 
 def test_a_source_that_holds_a_test_item_is_refused_and_its_row_is_left_out_of_training(data):

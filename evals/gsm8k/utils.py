@@ -33,6 +33,11 @@ def question(doc: dict[str, Any]) -> str:
     return f"{ASKED}\n\n{doc['question']}"
 
 
+def worked(doc: dict[str, Any]) -> str:
+    """An example in a system turn, as inspect_evals' GSM8K has it, which PostTrainBench runs."""
+    return f"{doc['question']}\n\nReasoning:\n{doc['solution']}\n\nANSWER: {doc['answer']}"
+
+
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     """Strict: the last line is `ANSWER: N` or `#### N`. Lenient: the number that a reader takes for the answer."""
     return number_scores(results[0], doc["answer"])
