@@ -47,6 +47,12 @@ def standard_error(value: float, n: int) -> float:
     return math.sqrt(rate * (1 - rate) / (n + 4))
 
 
+def with_error(score: Score) -> tuple[float, float]:
+    """A score and its error: the binomial one where all items were alike, or one was scored, which is not certainty."""
+    value, error = score.with_error
+    return (value, standard_error(value, score.n)) if error == 0.0 and score.n else (value, error)
+
+
 def require(
     benchmark: Benchmark, base: str, instruct: str | None = None, sibling: str | None = None
 ) -> dict[str, Score]:

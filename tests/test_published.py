@@ -118,3 +118,11 @@ def test_wrong_anchors_are_one_line_that_names_the_key(tmp_path, anchors, said):
     with pytest.raises(InputError, match="^[^\n]*$") as caught:
         benchmarks.load_benchmark(folder)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("n", [1, 30, 1319])
+def test_items_that_are_all_alike_are_not_certain(n):
+    alike = Score(benchmark="gsm8k", metric="exact match", value=0.0, stderr=0.0, n=n, role="final")
+    value, error = published.with_error(alike)
+    assert value == 0.0 and error == published.standard_error(0.0, n) > 0.5 / (n + 4)
+    assert published.with_error(alike.model_copy(update={"value": 0.5, "stderr": 0.1})) == (0.5, 0.1)

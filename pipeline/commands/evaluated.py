@@ -153,8 +153,9 @@ def published_fraction(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
     result: dict[str, Any] = {"anchors_note": [*told, published.DIFFER, published.COVERED]}
     for key, floor in (("fraction", "base"), ("fraction_over_few_shot", "base_few_shot")):
         if all(floor in by_role for by_role in scores.values()):
+            roles = ("model", floor, "instruct")
             cells = [
-                gain.ScoreCell("model", name, *(by_role[role].with_error for role in ("model", floor, "instruct")))
+                gain.ScoreCell("model", name, *(published.with_error(by_role[role]) for role in roles))
                 for name, by_role in scores.items()
             ]
             over = gain.matrix_fraction_of_scores(cells, weights, over=floor.replace("_", " "))
