@@ -13,8 +13,8 @@ from pipeline.errors import InputError
 from pipeline.types import Budget
 
 
-def call(*arguments, cwd, timeout, **environment):
-    command = [sys.executable, "-m", "pipeline.cli", "reproduce", *arguments, "--json"]
+def call(*arguments, cwd, timeout, verb="reproduce", **environment):
+    command = [sys.executable, "-m", "pipeline.cli", verb, *arguments, "--json"]
     return subprocess.run(
         command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=timeout
     )
@@ -70,3 +70,17 @@ def test_reproduce_regains_most_of_the_human_gain(tmp_path):
     assert report["fraction"]["value"] > 0.5
     assert abs(report["spend"]["seconds"] - 120) <= 2.4
     assert report["spend"]["overhead_seconds"] <= 0.15 * report["spend"]["seconds"]
+    again = call("run", "t001", cwd=tmp_path, timeout=120, verb="rerun")
+    assert again.returncode == 0 and json.loads(again.stdout)["same"], again.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_trials_are_really_trained_at_once_with_two_slots(tmp_path):
+    given = ["--model", "lab/qwen3-base", "--benchmark", "tiny_gsm8k", "--agent", "random", "--budget", "90s"]
+    done = call(*given, "--slots", "2", "--out", "run", cwd=tmp_path, timeout=500, verb="search", POSTTRAIN_LAB="micro")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in (tmp_path / "run" / "ledger.jsonl").read_text().splitlines()]
+    begun = {each["trial"]["id"]: each["at"] for each in events if each["kind"] == "started"}
+    ended = {each["trial"]: each["at"] for each in events if each["kind"] == "finished" and each["trial"][0] == "t"}
+    assert any(begun[a] < begun[b] < ended[a] for a in ended for b in ended if a != b), (begun, ended)
