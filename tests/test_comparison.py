@@ -69,10 +69,12 @@ def test_arms_are_ordinary_runs_by_seed_that_share_final_items_and_anchors(asked
 
     (control,) = found["controls"]
     fractions = [each["fraction"]["value"] for each in documents]
-    mean = ((fractions[0] - fractions[1]) + (fractions[2] - fractions[3])) / 2
+    lifts = (fractions[0] - fractions[1], fractions[2] - fractions[3])
+    mean = sum(lifts) / 2
     assert control["agent"] == "plain" and control["pairs"] == 2 and control["why"] is None
     assert control["lift"]["value"] == pytest.approx(mean)
-    assert control["lift"]["low"] < control["lift"]["value"] < control["lift"]["high"]
+    low, high = control["lift"]["low"], control["lift"]["high"]
+    assert low < mean < high or (lifts[0] == pytest.approx(lifts[1]) and low == high == pytest.approx(mean))
     assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(report.document(out)))
 
     (beside,) = json.loads((runs[0] / "report.json").read_text())["controls"]
