@@ -16,6 +16,7 @@ from pipeline.noise import noise_floor
 from pipeline.owntask import dividing, figures, guessing, prompts, writing
 from pipeline.owntask.dividing import Divided
 from pipeline.owntask.reading import Example, asking, read_examples
+from pipeline.paths import check_writable
 from pipeline.task_items import fill, holes
 from pipeline.types import Record
 
@@ -124,6 +125,7 @@ def check_names(wanted: Wanted) -> None:
         raise InputError(f"--out {out}: commas separate benchmarks in --benchmark: name a folder without one")
     if out.exists() or out.is_symlink():
         raise InputError(f"--out {out}: is there already, and is not written over: remove it, or name another folder")
+    check_writable(out, f"--out {out}")
     for option, value in (("--search-items", wanted.search_items), ("--final-items", wanted.final_items)):
         fewest = FEWEST_FINAL if option == "--final-items" else FEWEST_SEARCH
         if value < fewest:

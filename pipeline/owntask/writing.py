@@ -14,7 +14,6 @@ from typing import Any
 import yaml
 
 from pipeline import catalogue, sizes
-from pipeline.errors import InputError
 from pipeline.owntask import texts
 from pipeline.owntask.dividing import Divided
 from pipeline.owntask.reading import Example
@@ -38,17 +37,12 @@ MODEL = "Qwen/Qwen3-1.7B-Base"  # in the recipe; the run's own takes its place
 
 
 def write(out: Path, document: Document, divided: Divided, target: str, columns: Sequence[str]) -> None:
-    """Write the folder beside its place and move it there whole. `columns` are those that the prompt names.
-
-    Raises InputError if that is not possible.
-    """
+    """Write the folder beside its place and move it there whole. `columns` are those that the prompt names."""
     temporary = out.with_name(f".{out.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
     try:
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
         _fill(temporary, document, divided, target, columns)
         os.rename(temporary, out)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error.strerror}): name another folder") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     sync_folder(out.absolute().parent)
