@@ -142,6 +142,8 @@ def benchmark(name: str | Path, protocol: str = OWN) -> Benchmark:
         "reshuffled": loaded.name in terms.reshuffled,
     }
     if loaded.name in terms.system_shots:
+        if "sets" not in loaded.items:
+            raise InputError(f"protocol {terms.name}: system_shots: {loaded.name} takes its items from no data set")
         changes["items"] = {**loaded.items, "system_shots": terms.system_shots[loaded.name]}
     changed = loaded.model_copy(update=changes)
     return on_whole_test(changed) if terms.items == "test" else changed

@@ -127,6 +127,8 @@ def split_items(who: str, folder: str, found: SetItems, split: str, seed: int, n
 def _after_shots(items: list[Item], shots: list[Item], folder: str) -> list[Item]:
     """The items as chats: the examples in a system turn, as the task's `worked(item)` tells them, and the question."""
     task = utils(folder)
+    if not callable(getattr(task, "worked", None)):
+        raise InputError(f"{Path(folder) / 'utils.py'}: has no worked(item), which `system_shots` of a protocol needs")
     told = "\n\n".join(task.worked(shot) for shot in shots)
     return [
         {**item, "messages": [{"role": "system", "content": told}, {"role": "user", "content": task.question(item)}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -144,6 +145,33 @@ def test_gsm8k_is_asked_after_ten_examples_of_the_training_split_in_a_system_tur
     assert "messages" not in benchmarks.items(benchmarks.load_benchmark("gsm8k"), "final", KEY)[0]
     raw = harness.score(engine, found, items, 4, benchmarks.items(found, "fewshot", KEY))
     assert len(raw) == len(items) and all(not request.messages for request in engine.requests)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tiny_gsm8k", "protocol mine: system_shots: tiny_gsm8k takes its items from no data set"),
+        ("humaneval", r"humaneval/utils.py: has no worked\(item\), which `system_shots` of a protocol needs"),
+    ],
+)
+def test_a_benchmark_that_cannot_show_examples_is_told(data, tmp_path, name, said):
+    rows = [
+        {
+            "task_id": f"T/{i}",
+            "prompt": f"def f{i}():\n",
+            "canonical_solution": "    return 1\n",
+            "test": "",
+            "entry_point": f"f{i}",
+        }
+        for i in range(40)
+    ]
+    (tmp_path / "data" / "humaneval").mkdir()
+    packed = gzip.compress("\n".join(map(json.dumps, rows)).encode())
+    (tmp_path / "data" / "humaneval" / "HumanEval.jsonl.gz").write_bytes(packed)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"name: mine\nsummary: s\nweights: {{{name}: 1}}\nsystem_shots: {{{name}: 2}}\n")
+    with pytest.raises(InputError, match=said):
+        benchmarks.items(protocols.benchmark(name, str(mine)), "final", KEY)
 
 
 def test_too_few_rows_for_its_examples_are_told(data, tmp_path):
