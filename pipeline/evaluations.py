@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Role = Literal["search", "final"]
 EVALUATE_CALL = "pipeline.evaluate.main"
 TICK_SECONDS = 0.5  # how often a waiting session looks at its clock, its clients and its trials' progress
-FIRST_SCORING = 1.5  # times the anchor nearest to a trained model: what scoring a first trial may take
+FIRST_SCORING = 1.1  # times the anchor nearest to a trained model: what scoring a first trial may take
 
 
 class Model(NamedTuple):
@@ -100,8 +100,8 @@ def take_kept(
 def anchor_seconds(history: Sequence[Trial]) -> list[float]:
     """What scoring a first trial may take, from the anchor nearest to a trained model, which ends its turns.
 
-    That is the instruct model, or else the quickest; and half as much again, for a trial writes its weights, too, and
-    a model half taught answers at greater length. One that is cut while it is scored may leave a search with nothing.
+    That is the instruct model, or else the quickest; and a tenth more, for a trial writes its weights, too. More would
+    end a search of one trial too early; less may cut that trial while it is scored, and leave the search with nothing.
     """
     took = {each.id: each.outcome.cost.seconds for each in history if each.kind == "anchor" and each.outcome}
     return [FIRST_SCORING * took.get("instruct", min(took.values()))] if took else []

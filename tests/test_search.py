@@ -177,7 +177,7 @@ def test_plain_tries_the_recipe_as_it_is_once_and_no_longer_than_the_budget(benc
     (trial,) = [trial for trial in session.history() if trial.kind == "recipe"]
     assert trial.proposal.changes == {} and trial.proposal.fidelity == 1.0
     assert trial.outcome is not None and trial.outcome.labels == ("cut short",)
-    assert trial.outcome.fidelity == pytest.approx((8 - 3.3) / 10, abs=0.01)  # 2 s of scoring, half and a tenth more
+    assert trial.outcome.fidelity == pytest.approx((8 - 2.42) / 10, abs=0.01)  # 2 s of scoring, and a tenth twice
 
 
 def test_random_asks_for_a_fidelity_of_which_a_few_fit_the_budget(bench: Bench) -> None:
