@@ -39,7 +39,9 @@ def test_a_trial_may_train_for_what_is_left_less_what_its_scoring_will_take(benc
     session = bench.open()
     session.step(GOOD)
     session.step(WEAK)
-    assert bench.job("t001")["limit_seconds"] == pytest.approx(100 - 2.42)  # as the anchors took, and a tenth twice: a first trial, and room
+    assert bench.job("t001")["limit_seconds"] == pytest.approx(
+        100 - 2.42
+    )  # as the anchors took, and a tenth twice: a first trial, and room
     assert bench.job("t002")["limit_seconds"] == pytest.approx(88 - 2.2)
 
 

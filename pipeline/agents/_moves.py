@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.agents import _inside
 from pipeline.agents._curves import Curve, curve_of
 from pipeline.agents._drawing import DATA, mixture_of
 from pipeline.agents._going_on import open_trials
@@ -23,6 +24,7 @@ from pipeline.types import Brief, Strategy, Trial
 
 UNION_HOPE, NEIGHBOUR_HOPE, NUMBERS_HOPE = 1.0, 0.3, 0.2
 PROMISE = 0.6  # of the best probe's rate: what is mixed first
+MODELLED = 0.5  # share of numbers that TPE proposes where it can: alone it would leave the leader's surroundings
 LEAST_WEIGHT = 0.25  # of the best source's, in the first mixture
 
 
@@ -78,7 +80,8 @@ def strategies(
 
 
 def numbers(brief: Brief, seed: int, trials: Sequence[Trial], leader: Curve, step: float) -> Move | None:
-    """Other numbers for the leader's strategy: a prior's that was not tried with it, else one changed at random."""
+    """Other numbers for the leader's strategy: a prior's that was not tried with it or one changed at random, until
+    there is enough for a search of its own inside it (`_inside.py`), which then has every second turn."""
     found, last = of_trial(leader.trials[-1]), leader.trials[-1]
     if found is None or last.recipe is None:
         return None
@@ -87,7 +90,9 @@ def numbers(brief: Brief, seed: int, trials: Sequence[Trial], leader: Curve, ste
     data = {path: value for path, value in last.proposal.changes.items() if path == DATA}
     seen = [trial.proposal.changes for trial in same]
     untried = [changes for patch in brief.prior if (changes := {**data, **patch}) not in seen]
-    if untried and rng.random() < 0.5:
+    if _inside.is_modelled(brief, same, found) and rng.random() < MODELLED:
+        changes, what = _inside.ask(brief, seed, trials, found), "TPE's numbers inside it"
+    elif untried and rng.random() < 0.5:
         changes, what = rng.choice(untried), "a prior's numbers"
     else:
         changes, what = _changed(brief, last, rng), "one number changed"

@@ -21,7 +21,6 @@ from optuna.trial import TrialState
 from pipeline.agents._distributions import changes_at, distributions, point_of
 from pipeline.agents._going_on import chains, go_on, last_stretch, open_trials
 from pipeline.agents._pace import ETA, Pace, can_continue, fidelity_of, score_of
-from pipeline.contracts import Agent
 from pipeline.errors import InputError
 from pipeline.recipe import apply_changes
 from pipeline.types import Brief, Budget, Proposal, Trial
@@ -31,7 +30,7 @@ STARTUP = 4  # random trials of a bracket before TPE models it: Optuna's ten wou
 TRIAL_SHARE = 0.2  # of the budget's seconds: the most that a trial trains before the last stretch
 
 
-def create(brief: Brief, seed: int) -> Agent:
+def create(brief: Brief, seed: int) -> Tpe:
     """An agent that is a pure function of brief, seed and history: every call builds Optuna's study anew."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return Tpe(brief, seed)
@@ -58,6 +57,15 @@ class Tpe:
                 rung = pace.rung_of(fidelity_of(chain[-1]))
                 return go_on(chain[-1], pace.probe * ETA ** (rung + 1), "its bracket lets it go on", AUTHOR)
         return self._fresh(study, trials, pace)
+
+    def draw(self, trials: Sequence[Trial]) -> dict[str, Any]:
+        """What it would try next, without a length: for agents that decide themselves how far a recipe goes."""
+        pace = Pace(self.brief, trials)
+        study = self._study(trials, pace)
+        for chain in chains(trials):
+            if self._tell(study, chain, pace):  # as running it would count as bad
+                study.tell(len(study.trials) - 1, state=TrialState.PRUNED)
+        return self._allowed(changes_at(study.ask(self.axes).params, self.brief.space))
 
     def _study(self, trials: Sequence[Trial], pace: Pace) -> optuna.Study:
         seed = random.Random(f"{AUTHOR}/{self.seed}/{len(trials)}").getrandbits(32)

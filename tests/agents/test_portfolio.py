@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.agents import portfolio, portfolio_first, portfolio_probe
+from pipeline.agents import _inside, portfolio, portfolio_first, portfolio_probe
 from pipeline.agents._probes import Probes
 from pipeline.recipe import apply_changes
-from pipeline.strategy import of_trial
+from pipeline.strategy import of_trial, strategy_of
 from pipeline.types import Budget, Cost, Outcome, Proposal, Recipe, Score, Trial
 from tests.agents import simulation
 from tests.agents.simulation import Run
@@ -168,3 +168,28 @@ def test_trials_of_others_in_the_same_history_count_as_strategies_too() -> None:
         history.append(Trial(id=f"t{len(history) + 1:03d}", state="scored", proposal=proposal, outcome=zero,
                              recipe=apply_changes(brief.recipe, proposal.changes)))  # fmt: skip
     raise AssertionError("the best trial, another agent's, was never continued")
+
+
+def bowl(recipe: Recipe, seconds: float) -> float:
+    """Every mixture learns alike; only the learning rate counts, and 2e-3 is best."""
+    rate = recipe.stages[0].params["learning_rate"]
+    return 0.9 * math.exp(-abs(math.log(rate / 2e-3))) * (1 - math.exp(-seconds / 15))
+
+
+def test_where_a_strategy_has_enough_trials_tpe_searches_inside_it_and_keeps_it() -> None:
+    found = simulation.run(portfolio.create, bowl, NAMES, 1200.0, 1, full_seconds=60.0)
+    inside = [trial for trial in found.history if "TPE" in trial.proposal.rationale]
+    assert inside and found.true > 0.8
+    by_id = {trial.id: trial for trial in found.history}
+    for trial in inside:
+        mine, parents = of_trial(trial), of_trial(by_id[trial.proposal.parent or ""])
+        assert mine and parents and mine.key == parents.key
+        assert trial.proposal.rationale.startswith("stays with")
+
+
+def test_a_strategy_of_other_stages_than_the_recipes_is_not_asked_of_tpe() -> None:
+    brief = simulation.brief(NAMES, Budget(seconds=120.0))
+    other = strategy_of(brief.recipe.model_copy(update={"stages": (*brief.recipe.stages, *brief.recipe.stages)}))
+    good = simulation.run(portfolio.create, bowl, NAMES, 300.0).history
+    assert not _inside.is_modelled(brief, good, other)
+    assert _inside.is_modelled(brief, good, strategy_of(brief.recipe))
