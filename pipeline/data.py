@@ -6,9 +6,11 @@ where another stopped sees the rows that an uninterrupted one would have seen.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from pipeline import catalogue, filters
@@ -18,9 +20,10 @@ from pipeline.kept import kept
 from pipeline.overlap import Overlap
 from pipeline.types import DataRef, ItemsKey, Stage
 
-__all__ = ["Built", "Prepared", "build", "prepare", "stream", "to_messages"]
+__all__ = ["Built", "Place", "Prepared", "blocks", "build", "prepare", "stream", "to_messages"]
 
 Row = dict[str, Any]  # {"messages": [...]}, and "tools" where the source has them
+Place = tuple[int, int]  # (source, row)
 
 BLOCK = 64  # rows in which the shares are met and the order is shuffled
 
@@ -49,9 +52,13 @@ class Built:
         """Distinct rows to train on, by source."""
         return {name: len(rows) for name, rows in zip(self.names, self.rows, strict=True)}
 
-    def order(self, length: int, seed: int) -> list[tuple[int, int]]:
+    def order(self, length: int, seed: int) -> list[Place]:
         """The first `length` of the endless order: (source, row) indices into `rows`."""
         return stream([len(rows) for rows in self.rows], self.weights, length, seed)
+
+    def blocks(self, seed: int) -> Iterator[list[Place]]:
+        """The endless order, some rows at a time."""
+        return blocks([len(rows) for rows in self.rows], self.weights, seed)
 
     def summary(self) -> dict[str, Any]:
         """The same as an outcome records it."""
@@ -143,42 +150,62 @@ def _trained(row: Row, messages: list[Message]) -> Row:
 # ---------------------------------------------------------------- mixing
 
 
-def stream(sizes: Sequence[int], weights: Sequence[float], length: int, seed: int) -> list[tuple[int, int]]:
+def stream(sizes: Sequence[int], weights: Sequence[float], length: int, seed: int) -> list[Place]:
     """The first `length` (source, row) pairs of the mixture's endless order; a longer one begins with a shorter one.
 
     Within every block of 64 a source's share of rows is its weight over the sum of weights, to about one row. Each
     source runs through all its rows, in a new order per epoch, before it repeats one.
     """
+    order: list[Place] = []
+    for block in blocks(sizes, weights, seed):
+        if len(order) >= length:
+            break
+        order += block
+    return order[:length]
+
+
+def blocks(sizes: Sequence[int], weights: Sequence[float], seed: int) -> Iterator[list[Place]]:
+    """The same order without an end, in blocks of 64."""
     total = sum(weights)
     if not total > 0 or min(weights) < 0:
         raise InputError("data: weights must be 0 or more, and at least one above 0")
     if any(weight > 0 and size < 1 for size, weight in zip(sizes, weights, strict=True)):
         raise DataError("data: a source with a weight has no rows: leave it out")
     shares = [weight / total for weight in weights]
-    endless = [_epochs(size, f"{seed}/{source}") for source, size in enumerate(sizes)]
+    rows = [_epochs(size, f"{seed}/{source}") for source, size in enumerate(sizes)]
     dealt = [0] * len(sizes)
-    order: list[tuple[int, int]] = []
-    while len(order) < length:
-        turns = _turns(shares, dealt)
-        random.Random(f"{seed}/block/{len(order)}").shuffle(turns)
-        order += [(source, next(endless[source])) for source in turns]
-    return order[:length]
+    for begin in count(0, BLOCK):
+        turns = _shuffled(_turns(shares, dealt), f"{seed}/block/{begin}")
+        yield [(source, next(rows[source])) for source in turns]
 
 
 def _turns(shares: list[float], dealt: list[int]) -> list[int]:
     """The sources of the next block: at every turn the one that is furthest behind its share. Counts into `dealt`."""
-    turns, done = [], sum(dealt)
+    turns, done, numbered = [], sum(dealt), list(enumerate(shares))
     for turn in range(done + 1, done + BLOCK + 1):
-        source = max(range(len(shares)), key=lambda s: shares[s] * turn - dealt[s])
+        source, most = 0, -math.inf
+        for number, share in numbered:  # a plain loop: a trial waits for some ten thousand turns
+            behind = share * turn - dealt[number]
+            if behind > most:
+                source, most = number, behind
         dealt[source] += 1
         turns.append(source)
     return turns
 
 
+def _shuffled(values: list[int], key: str) -> list[int]:
+    """As `random.Random(key).shuffle` leaves them; written out, because a trial waits for a thousand of these."""
+    draw = random.Random(key).getrandbits
+    for last in range(len(values) - 1, 0, -1):
+        bits = (last + 1).bit_length()
+        while (chosen := draw(bits)) > last:
+            pass
+        values[last], values[chosen] = values[chosen], values[last]
+    return values
+
+
 def _epochs(size: int, key: str) -> Iterator[int]:
     epoch = 0
     while True:
-        rows = list(range(size))
-        random.Random(f"{key}/{epoch}").shuffle(rows)
-        yield from rows
+        yield from _shuffled(list(range(size)), f"{key}/{epoch}")
         epoch += 1

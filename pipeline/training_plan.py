@@ -16,15 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data import Built
+from pipeline.data import Built, Place
 from pipeline.errors import DataError
 from pipeline.formats import RAW
 from pipeline.params import SftParams
 from pipeline.training_rows import Tokens
 
 Lengths = np.ndarray[Any, np.dtype[np.int64]]
-Place = tuple[int, int]  # (source, row)
-GUESS = 1.2  # of the rows that a token count needs, before their lengths are known
 
 
 @dataclass(frozen=True)
@@ -119,20 +117,20 @@ def make_plan(built: Built, lengths: Sequence[Lengths], params: SftParams, fidel
     if params.sort_window is not None:
         # cut at the full length, which is the recipe's: the body sees the same rows as without
         parts = (steps[:full_steps], steps[full_steps:])
-        steps = [step for part in parts for step in _by_length(part, lengths, params.sort_window, seed)]
-    summed = list(accumulate(sum(int(lengths[source][row]) for source, row in step) for step in steps))
+        steps = [step for part in parts for step in _by_length(part, places.lengths, params.sort_window, seed)]
+    summed = list(accumulate(sum(places.lengths[source][row] for source, row in step) for step in steps))
     wanted = fidelity * summed[full_steps - 1]
     body_steps = next((k + 1 for k in range(full_steps) if summed[k] >= wanted), full_steps)
     return Plan(steps, summed, full_steps, body_steps, params.warmup_steps, tail)
 
 
-def _by_length(steps: list[list[Place]], lengths: Sequence[Lengths], window: int, seed: int) -> list[list[Place]]:
+def _by_length(steps: list[list[Place]], lengths: Sequence[list[int]], window: int, seed: int) -> list[list[Place]]:
     """The same rows, dealt anew within each `window` of steps: a step's rows are of like length, steps in any order."""
     dealt: list[list[Place]] = []
     for begin in range(0, len(steps), window):
         sizes = [len(step) for step in steps[begin : begin + window]]
         rows = [place for step in steps[begin : begin + window] for place in step]
-        rows.sort(key=lambda place: int(lengths[place[0]][place[1]]))
+        rows.sort(key=lambda place: lengths[place[0]][place[1]])
         ends = list(accumulate(sizes, initial=0))
         alike = [rows[first:last] for first, last in zip(ends, ends[1:], strict=False)]
         random.Random(f"{seed}/lengths/{begin}/{len(steps)}").shuffle(alike)
@@ -141,29 +139,30 @@ def _by_length(steps: list[list[Place]], lengths: Sequence[Lengths], window: int
 
 
 class _Places:
-    """The mixture's endless order, without the rows that are left out."""
+    """The mixture's endless order, without the rows that are left out: dealt once, as far as it is asked for."""
 
     def __init__(self, built: Built, lengths: Sequence[Lengths], seed: int) -> None:
-        self.built, self.lengths, self.seed = built, lengths, seed
+        self.lengths = [found.tolist() for found in lengths]
         self.order: list[Place] = []
-        self.asked = 0
+        self._blocks = built.blocks(seed)
+        self._longest = max(int(found.max()) for found in lengths)
 
     def first(self, n: int) -> list[Place]:
         """The first `n` usable rows."""
         while len(self.order) < n:
-            self._extend(math.ceil(GUESS * n))
+            self._extend()
         return self.order[:n]
 
     def rows_for(self, tokens: int) -> int:
         """How many rows it takes to reach so many tokens."""
+        summed = known = 0
         while True:
-            summed = np.cumsum([self.lengths[source][row] for source, row in self.order])
-            if len(summed) and summed[-1] >= tokens:
-                return int(np.searchsorted(summed, tokens)) + 1
-            mean = summed[-1] / len(summed) if len(summed) else np.mean([found.max() for found in self.lengths])
-            self._extend(math.ceil(GUESS * tokens / mean) + 1)
+            self.first(known + 1 + (tokens - summed) // self._longest)
+            for number, (source, row) in enumerate(self.order[known:], known + 1):
+                summed += self.lengths[source][row]
+                if summed >= tokens:
+                    return number
+            known = len(self.order)
 
-    def _extend(self, at_least: int) -> None:
-        self.asked = max(at_least, 2 * self.asked)
-        order = self.built.order(self.asked, self.seed)
-        self.order = [(source, row) for source, row in order if self.lengths[source][row]]
+    def _extend(self) -> None:
+        self.order += [(source, row) for source, row in next(self._blocks) if self.lengths[source][row]]
