@@ -63,14 +63,18 @@ def choose_best(session: Session) -> Choice:
     if choice.trial is None or _weights(session, choice.trial).exists():
         return choice
     there = [trial for trial in scored if _weights(session, trial.id).exists()]  # somebody deleted the best one's
-    return choose(_candidates(session, there), base)
+    return choose(_candidates(session, there), base, tried=len(scored))
 
 
 def _choose_by_scores(session: Session, scored: Iterable[Trial]) -> Choice:
-    """The same where a program tells scores and no items, among the trials whose weights are there."""
+    """The same where a program tells scores and no items."""
     base = next((trial.score for trial in session.history() if trial.id == "base"), None)
-    there = [trial for trial in scored if trial.score and _weights(session, trial.id).exists()]
-    return unpaired.choose([unpaired.Marked(id=trial.id, score=trial.score) for trial in there if trial.score], base)
+    marked = [unpaired.Marked(id=trial.id, score=trial.score) for trial in scored if trial.score]
+    choice = unpaired.choose(marked, base)
+    if choice.trial is None or _weights(session, choice.trial).exists():
+        return choice
+    there = [each for each in marked if _weights(session, each.id).exists()]
+    return unpaired.choose(there, base, tried=len(marked))
 
 
 def _candidates(session: Session, trials: Iterable[Trial]) -> list[Candidate]:

@@ -2,13 +2,10 @@
 
     fraction = (best - base) / (instruct - base)
 
-Intervals are percentile bootstraps over items, paired: one resample of items serves best, base and instruct alike
-(Efron & Tibshirani 1993, ch. 13). Items that scored alike on all models are drawn as one group, which has the same
-distribution as drawing items, is faster, and cannot depend on their order. Percentile and not BCa: simulated
-coverage of the ratio at 95% was 93 to 95% for both from 50 items on and differed by at most one point (at 20 items
-93 against 95), and percentiles need no correction that breaks down on ties. A resample whose denominator is not
-positive counts as an unbounded fraction, and an interval that would reach there is not given. The bootstrap knows only
-the answers it saw: where no item differs an interval has no width (see `noise.unseen`).
+Intervals are percentile bootstraps over items, paired (`bootstrap.py`). Percentile and not BCa: simulated coverage of
+the ratio at 95% was 93 to 95% for both from 50 items on and differed by at most one point (at 20 items 93 against 95),
+and percentiles need no correction that breaks down on ties. A resample whose denominator is not positive counts as an
+unbounded fraction, and an interval that would reach there is not given.
 
 Several benchmarks or models: scores are averaged first, then the ratio is taken, as PostTrainBench does.
 """
@@ -17,20 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, hypot
+from math import ceil, floor, hypot, inf
 from statistics import NormalDist
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.bootstrap import RESAMPLES, Array, resample_scores
 from pipeline.errors import InputError
-from pipeline.noise import CONFIDENCE, Items, as_pairs, paired_test
+from pipeline.noise import CONFIDENCE, DIGITS, Items, as_pairs, paired_test
 from pipeline.types import Record
-
-RESAMPLES = 10_000
-DRAWS_AT_ONCE = 2_000_000  # counts held in memory at a time: resamples x distinct items
-Array = npt.NDArray[np.float64]
 
 
 class Interval(Record):
@@ -39,6 +32,15 @@ class Interval(Record):
     value: float
     low: float
     high: float
+    confidence: float = CONFIDENCE
+
+
+class Lift(Record):
+    """A mean difference, with its interval where the seeds' spread gives one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
     confidence: float = CONFIDENCE
 
 
@@ -89,7 +91,7 @@ def fraction(
     items do not pair or are not numbers.
     """
     best_n, base_n, instruct_n = as_pairs(best=best, base=base, instruct=instruct)
-    means, draws_Rx3 = resample([best_n, base_n, instruct_n], resamples, seed)
+    means, draws_Rx3 = resample_scores([best_n, base_n, instruct_n], resamples, seed)
     p = paired_test(instruct_n, base_n, seed=seed)
     result = _ratio(means, draws_Rx3, confidence, over, f"by {best_n.size} items", p, top)
     return as_flagged(result, confidence) if flagged else result
@@ -114,7 +116,7 @@ def gain_points(
 ) -> Interval:
     """best - base in percentage points, with its paired interval. One item: an interval of +-100."""
     best_n, base_n = as_pairs(best=best, base=base)
-    means, draws_Rx2 = resample([best_n, base_n], resamples, seed)
+    means, draws_Rx2 = resample_scores([best_n, base_n], resamples, seed)
     value = 100.0 * float(means[0] - means[1])
     if best_n.size == 1:
         return Interval(value=value, low=-100.0, high=100.0, confidence=confidence)
@@ -130,17 +132,6 @@ def as_flagged(result: Fraction, confidence: float = CONFIDENCE) -> Fraction:
     """Cheating earns the base score: fraction 0, what was measured as `raw`."""
     zero = Interval(value=0.0, low=0.0, high=0.0, confidence=confidence)
     return Fraction(interval=zero, why="flagged by a guard: the result counts as the base", raw=result.interval)
-
-
-def resample(columns: Sequence[Array], resamples: int, seed: int) -> tuple[Array, Array]:
-    """Means of k paired columns of n items, and their means in R resamples of the items: shapes (k,) and (R, k)."""
-    patterns_kxm, counts_m = np.unique(np.stack(columns), axis=1, return_counts=True)
-    n = int(counts_m.sum())
-    rng = np.random.default_rng(seed)
-    at_once = max(1, DRAWS_AT_ONCE // counts_m.size)
-    sizes = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
-    drawn = [rng.multinomial(n, counts_m / n, size=size).astype(np.float64) @ patterns_kxm.T for size in sizes]
-    return patterns_kxm @ counts_m / n, np.concatenate(drawn) / n
 
 
 def _ratio(
@@ -173,20 +164,21 @@ def _percentiles(value: float, draws_R: Array, confidence: float) -> Interval:
     return Interval(value=value, low=min(low, value), high=max(high, value), confidence=confidence)
 
 
-def lift(ours: Sequence[float], theirs: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+def lift(ours: Sequence[float], theirs: Sequence[float], confidence: float = CONFIDENCE) -> Lift:
     """Mean of paired differences between two agents' results on the same seeds, with Student's t interval.
 
-    Seeds are few, and bootstrapping a handful gives intervals that are far too narrow. None below two pairs.
+    Seeds are few, and bootstrapping a handful gives intervals that are far too narrow. No bounds where there is no
+    spread to tell them from: one pair, or pairs that all differ by the same.
     """
     from scipy.special import stdtrit  # a fifth of a second that only a comparison needs
 
     a_n, b_n = as_pairs(ours=ours, theirs=theirs)
-    delta, n = a_n - b_n, a_n.size
-    if n < 2:
-        return None
-    reach = float(stdtrit(n - 1, 0.5 + confidence / 2) * delta.std(ddof=1) / n**0.5)
+    delta, n = np.round(a_n - b_n, DIGITS), a_n.size
     value = float(delta.mean())
-    return Interval(value=value, low=value - reach, high=value + reach, confidence=confidence)
+    if n < 2 or (delta == delta[0]).all():
+        return Lift(value=value, confidence=confidence)
+    reach = float(stdtrit(n - 1, 0.5 + confidence / 2) * delta.std(ddof=1) / n**0.5)
+    return Lift(value=value, low=value - reach, high=value + reach, confidence=confidence)
 
 
 # ---------------------------------------------------------------- several benchmarks and models
@@ -196,7 +188,7 @@ def cell_weights(cells: Collection[tuple[str, str]], weights: Mapping[str, float
     """The share of each (model, benchmark) cell: a benchmark's weight, renormalised over the benchmarks present,
     spread evenly over the models that have it. InputError for a benchmark without a weight."""
     present = sorted({benchmark for _, benchmark in cells})
-    missing = [benchmark for benchmark in present if not weights.get(benchmark, 0.0) > 0.0]
+    missing = [benchmark for benchmark in present if not 0.0 < weights.get(benchmark, 0.0) < inf]
     if not present or missing:
         raise InputError(f"no weight for {', '.join(missing) or 'an empty matrix'}: weights are {dict(weights)}")
     total = sum(weights[benchmark] for benchmark in present)
@@ -250,10 +242,14 @@ def _matrix_ratio(
     """The ratio over all cells; `hold` puts flagged cells at their base."""
 
     def drawn(cell: Cell, number: int) -> tuple[Array, Array]:
-        return resample(_columns(cell, over, hold), resamples, seed + number)
+        return resample_scores(_columns(cell, over, hold), resamples, seed + number)
 
     means, draws_Rx3 = _averaged(cells, weights, drawn)
-    return _ratio(means, draws_Rx3, confidence, over.replace("_", "-"), f"by {len(cells)} cells", None, top)
+    p, ground = None, f"by {len(cells)} cells"
+    if len(cells) == 1:  # as of one run: the exact test, which few items do not fool
+        _, floor_n, instruct_n = _columns(cells[0], over, hold)
+        p, ground = paired_test(instruct_n, floor_n, seed=seed), f"by {floor_n.size} items"
+    return _ratio(means, draws_Rx3, confidence, over.replace("_", "-"), ground, p, top)
 
 
 AnyCell = TypeVar("AnyCell", Cell, ScoreCell)

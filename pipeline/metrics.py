@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import ProgramError
-from pipeline.published import standard_error
+from pipeline.noise import binomial_error
 
 MOST_BYTES = 64 * 2**20  # of a file of metrics; what is larger holds answers, not metrics
 ERRORS = ("stderr", "std_err", "standard_error", "std_error", "sem")
@@ -49,7 +49,7 @@ def of(found: Any, metric: str = "") -> Reading:
 
     `metric` is a key, or a path of keys with dots; `-KEY` takes the negative, for what is better when it is lower.
     Without it the first number counts that is not an error, a count or a time. Of a share of n items whose standard
-    error is not told it is the binomial one. Raises ProgramError if there is no such finite number.
+    error is not told, or told as 0, it is the binomial one. Raises ProgramError if there is no such finite number.
     """
     if not isinstance(found, dict):
         raise ProgramError(f"the program's JSON is no object of metrics, but {_kind(found)}")
@@ -61,10 +61,10 @@ def of(found: Any, metric: str = "") -> Reading:
     if not math.isfinite(numbers[key]):
         raise ProgramError(f"the program's {key} is {numbers[key]}: no score")
     value, n = sign * numbers[key] + 0.0, _count(key, numbers)
-    stderr = _stderr(key, numbers)
+    stderr = _stderr(key, numbers) or None  # 0 is told where all items were alike, which is not certainty
     share = numbers[key]
     if stderr is None and n is not None and 0.0 <= share <= 1.0:
-        stderr = standard_error(share, n)
+        stderr = binomial_error(share, n)
     return Reading("-" + key if sign < 0 else key, value, stderr, n)
 
 

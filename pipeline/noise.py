@@ -21,6 +21,8 @@ from pipeline.types import Record
 
 CONFIDENCE = 0.95
 Items = Sequence[float] | npt.NDArray[np.float64]  # one score per item, 0/1 or anything finite
+SMALLEST_P = 1e-99  # that is shown: normal tails end in 0
+DIGITS = 12  # after the point: smaller differences of scores are rounding
 EXACT_PAIRS = 12  # up to this many differing items all sign patterns are counted instead of sampled
 
 
@@ -36,8 +38,12 @@ def as_items(scores: Items, name: str = "scores") -> npt.NDArray[np.float64]:
 
 
 def as_pairs(**named: Items) -> list[npt.NDArray[np.float64]]:
-    """Several models' scores on the same items, in the same order; InputError when their numbers differ."""
-    arrays = [as_items(scores, name) for name, scores in named.items()]
+    """Several models' scores on the same items, in the same order; InputError when their numbers differ.
+
+    What is given twice is one model, and comes back as one array.
+    """
+    made: dict[int, npt.NDArray[np.float64]] = {}
+    arrays = [made.setdefault(id(scores), as_items(scores, name)) for name, scores in named.items()]
     if len({array.size for array in arrays}) > 1:
         sizes = ", ".join(f"{name} {array.size}" for name, array in zip(named, arrays, strict=True))
         raise InputError(f"items do not pair ({sizes}): score all of them on the same items")
@@ -51,6 +57,22 @@ def standard_error(items: Items) -> float:
     """
     array = as_items(items)
     return 0.5 if array.size == 1 else float(array.std(ddof=1) / sqrt(array.size))
+
+
+def binomial_error(value: float, n: int) -> float:
+    """The standard error of a mean of n scores in [0, 1] of which nothing else is known: the largest possible.
+
+    The binomial one, or that with two successes and two failures added (Agresti & Coull 1998) where it is larger, so
+    that 0 of 30 is not taken for certain.
+    """
+    rate = (value * n + 2) / (n + 4)
+    return max(sqrt(max(0.0, value * (1 - value)) / n), sqrt(rate * (1 - rate) / (n + 4)))
+
+
+def of_tries(p: float, tried: int) -> str:
+    """A p value in words, with the number of trials that it is multiplied by before it is believed (Bonferroni)."""
+    shown = f"p = {p:.2g}" if p >= SMALLEST_P else f"p < {SMALLEST_P:.0g}"
+    return f"{shown} x {tried} trials" if tried > 1 else shown
 
 
 def unseen(n: int, confidence: float = CONFIDENCE) -> float:
@@ -81,7 +103,7 @@ def paired_test(a: Items, b: Items, resamples: int = 10_000, seed: int = 0) -> f
     differences' mean, complete up to 12 differing items, sampled beyond (add-one, so never 0: Phipson & Smyth 2010).
     """
     a_n, b_n = as_pairs(a=a, b=b)
-    delta = a_n - b_n
+    delta = np.round(a_n - b_n, DIGITS)
     delta = np.sort(delta[delta != 0])
     if delta.size == 0:
         return 1.0
@@ -139,12 +161,14 @@ class Choice(Record):
 
 
 def choose(
-    candidates: Sequence[Candidate], base: Mapping[str, float] | None = None, confidence: float = CONFIDENCE
-) -> Choice:
+    candidates: Sequence[Candidate], base: Mapping[str, float] | None = None, confidence: float = CONFIDENCE,
+    tried: int = 0,
+) -> Choice:  # fmt: skip
     """The best trial by search score, or the base when nothing beats it beyond noise.
 
     Trials scored on fewer items than the others, or that do not stop, stand back while another exists. Ties go to
-    the first. Without the base's search items the floor cannot be tested, and `why` says so.
+    the first. Without the base's search items the floor cannot be tested, and `why` says so. `tried`: how many trials
+    were scored, where the candidates are not all of them.
     """
     field = _eligible(candidates)
     if not field:
@@ -157,12 +181,12 @@ def choose(
     if rival and p_rival is not None:
         label = f"p = {p_rival:.2g}" + (", unresolved" if p_rival > alpha else "")
         parts.append(f"{best.value - rival.value:.3f} above {rival.id} ({label})")
-    p_base = _p(best.items, base) if base else None
-    if base and p_base is not None and not _beats(best.items, base, p_base * len(field), alpha):
-        why = f"nothing beats the base beyond noise: {best.id}, {', '.join(parts)}; base test p = {p_base:.2g}"
+    p_base, tried = _p(best.items, base) if base else None, max(tried, len(field))
+    if base and p_base is not None and not _beats(best.items, base, p_base * tried, alpha):
+        why = f"nothing beats the base beyond noise: {best.id}, {', '.join(parts)}; base test {of_tries(p_base, tried)}"
         above = best.value > float(np.mean(list(base.values())))
         return Choice(trial=None, why=why, unresolved=above, runner_up=best.id, p_base=p_base)
-    parts.append(f"base beaten (p = {p_base:.2g})" if p_base is not None else "not tested against the base")
+    parts.append(f"base beaten ({of_tries(p_base, tried)})" if p_base is not None else "not tested against the base")
     unresolved = p_rival is not None and p_rival > alpha
     rival_id = rival.id if rival else None
     return Choice(

@@ -6,10 +6,10 @@ at; in one fraction with it they are a mixture, which has to be asked for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from pipeline.errors import InputError
+from pipeline.noise import binomial_error
 from pipeline.types import Benchmark, Score
 
 ROLES = ("base", "base_few_shot", "instruct")
@@ -31,26 +31,20 @@ def _score(benchmark: Benchmark, value: float) -> Score:
         benchmark=benchmark.name,
         metric=benchmark.metric,
         value=value,
-        stderr=standard_error(value, n) if n else 0.0,
+        stderr=binomial_error(value, n) if n else 0.0,
         n=n or 0,
         role="final",
         source="published",
     )
 
 
-def standard_error(value: float, n: int) -> float:
-    """The error of a mean of n scores in [0, 1] of which nothing else is known: the binomial one, the largest possible.
-
-    With two successes and two failures added (Agresti & Coull 1998), so that 0 of 30 is not taken for certain.
-    """
-    rate = (value * n + 2) / (n + 4)
-    return math.sqrt(rate * (1 - rate) / (n + 4))
-
-
 def with_error(score: Score) -> tuple[float, float]:
-    """A score and its error: the binomial one where all items were alike, or one was scored, which is not certainty."""
+    """A score and its error: the binomial one where all items were alike, or one was scored, which is not certainty.
+    A number that a user gave is exact."""
     value, error = score.with_error
-    return (value, standard_error(value, score.n)) if error == 0.0 and score.n else (value, error)
+    if error == 0.0 and score.n and score.source != "given":
+        return value, binomial_error(value, score.n)
+    return value, error
 
 
 def require(

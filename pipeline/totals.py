@@ -16,13 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline import gain
-from pipeline.noise import CONFIDENCE
+from pipeline.bootstrap import Array, resample, resample_scores
+from pipeline.noise import CONFIDENCE, binomial_error
 
-RESAMPLES = 10_000
-Array = npt.NDArray[np.float64]
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -33,8 +31,13 @@ def value(rows: Rows) -> float:
 
 
 def stderr(rows: Rows) -> float:
-    """Its standard error over items: of the mean, or by bootstrap where the score is weighted or may be clipped."""
+    """Its standard error over items: of the mean, or by bootstrap where the score is weighted or may be clipped.
+
+    Where all items are right, or none is, it is the binomial one: alike is not certain.
+    """
     strict, weight = _columns(rows)
+    if _is_plain(strict, weight) and (strict == strict[0]).all() and strict[0] in (0.0, 1.0):
+        return binomial_error(float(strict[0]), strict.size)
     if _is_plain(strict, weight):
         return float(strict.std(ddof=1)) / math.sqrt(strict.size) if strict.size > 1 else 0.0
     return float(_draws(strict, weight).std())
@@ -79,5 +82,7 @@ def _is_plain(strict: Array, weight: Array) -> bool:
 
 
 def _draws(strict: Array, weight: Array) -> Array:
-    _, means_Rx2 = gain.resample([weight * strict, weight], RESAMPLES, seed=0)
+    if _is_plain(strict, weight):
+        return resample_scores([strict])[1][:, 0]
+    _, means_Rx2 = resample([weight * strict, weight])
     return np.clip(means_Rx2[:, 0] / means_Rx2[:, 1], 0.0, 1.0)

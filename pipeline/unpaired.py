@@ -8,17 +8,15 @@ be tested: the best one is chosen all the same, and called unresolved.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb, hypot
+from math import comb, hypot, isclose, sqrt
 from statistics import NormalDist
 
 from pipeline.gain import normal_reach
-from pipeline.noise import CONFIDENCE, Choice
-from pipeline.published import standard_error
+from pipeline.noise import CONFIDENCE, Choice, binomial_error, of_tries
 from pipeline.types import Record, Score
 
 UNKNOWN = "the program tells neither a standard error nor how many items it scored"
 MOST_EXACT = 5_000  # items; of more the exact test takes long, and its normal limit is as good
-SMALLEST_P = 1e-99  # that is shown: normal tails end in 0
 NEARLY_WHOLE = 1e-3  # how far a share of n items may be from a whole number of them, rounded as it was written
 
 
@@ -44,15 +42,17 @@ def p_value(a: Score, b: Score) -> float | None:
 
 def _counts(score: Score) -> tuple[int, int] | None:
     """How many of how many items are right, where that is what a score is: its error is then the binomial one."""
-    if (
-        score.n is None
-        or score.n > MOST_EXACT
-        or not 0.0 <= score.value <= 1.0
-        or score.stderr != standard_error(score.value, score.n)
-    ):
+    if score.n is None or score.n > MOST_EXACT or not 0.0 <= score.value <= 1.0 or not _is_binomial(score):
         return None
     right = score.value * score.n
     return (round(right), score.n) if abs(right - round(right)) <= NEARLY_WHOLE * max(1.0, right) else None
+
+
+def _is_binomial(score: Score) -> bool:
+    """Whether a score's error is that of right and wrong items, as programs reckon it."""
+    told, n, spread = score.stderr, score.n or 1, score.value * (1.0 - score.value)
+    known = (binomial_error(score.value, n), sqrt(spread / n), sqrt(spread / max(1, n - 1)))
+    return told is not None and any(isclose(told, each, rel_tol=NEARLY_WHOLE) for each in known)
 
 
 def fisher(right_a: int, n_a: int, right_b: int, n_b: int) -> float:
@@ -68,25 +68,26 @@ def smallest_difference(score: Score, confidence: float = CONFIDENCE) -> float |
     return None if score.stderr is None else normal_reach(score.stderr, score.stderr, confidence)
 
 
-def choose(candidates: Sequence[Marked], base: Score | None, confidence: float = CONFIDENCE) -> Choice:
+def choose(candidates: Sequence[Marked], base: Score | None, confidence: float = CONFIDENCE, tried: int = 0) -> Choice:
     """The best trial by search score, or the base when none is above it, or none beyond a noise that is known.
 
-    As `noise.choose`: the base is tested at alpha over the number of trials, ties go to the first.
+    As `noise.choose`: the base is tested at alpha over the number of trials (`tried`, where the candidates are not all
+    of them), ties go to the first.
     """
     if not candidates:
         return Choice(trial=None, why="no trial was scored: the result is the base", unresolved=False)
     ranked = sorted(candidates, key=lambda candidate: -candidate.score.value)
     best, rival = ranked[0], ranked[1] if len(ranked) > 1 else None
     alpha, told = 1.0 - confidence, f"best of {len(ranked)} by search score: {best.score.value:.3f}"
-    p_base = p_value(best.score, base) if base else None
+    p_base, tried = p_value(best.score, base) if base else None, max(tried, len(ranked))
     if base and best.score.value <= base.value:
         why = f"nothing beats the base ({base.value:.3f}): {best.id}, {told}"
         return Choice(trial=None, why=why, unresolved=False, runner_up=best.id, p_base=p_base)
-    if p_base is not None and p_base * len(ranked) > alpha:
-        why = f"nothing beats the base beyond noise: {best.id}, {told}; base test {_shown(p_base)}"
+    if p_base is not None and p_base * tried > alpha:
+        why = f"nothing beats the base beyond noise: {best.id}, {told}; base test {of_tries(p_base, tried)}"
         return Choice(trial=None, why=why, unresolved=True, runner_up=best.id, p_base=p_base)
     p_rival = p_value(best.score, rival.score) if rival else None
-    parts = [told, *_against(best, rival, p_rival, alpha), _over(best, base, p_base)]
+    parts = [told, *_against(best, rival, p_rival, alpha), _over(best, base, p_base, tried)]
     return Choice(
         trial=best.id, why="; ".join(parts), unresolved=p_base is None or (p_rival is not None and p_rival > alpha),
         runner_up=rival.id if rival else None, p_runner_up=p_rival, p_base=p_base,
@@ -96,17 +97,13 @@ def choose(candidates: Sequence[Marked], base: Score | None, confidence: float =
 def _against(best: Marked, rival: Marked | None, p: float | None, alpha: float) -> list[str]:
     if rival is None:
         return []
-    label = "" if p is None else f" ({_shown(p)}{', unresolved' if p > alpha else ''})"
+    label = "" if p is None else f" ({of_tries(p, 1)}{', unresolved' if p > alpha else ''})"
     return [f"{best.score.value - rival.score.value:.3f} above {rival.id}{label}"]
 
 
-def _over(best: Marked, base: Score | None, p: float | None) -> str:
+def _over(best: Marked, base: Score | None, p: float | None, tried: int) -> str:
     if base is None:
         return "not tested against the base"
     if p is None:
         return f"{best.score.value - base.value:.3f} above the base, unresolved: {UNKNOWN}"
-    return f"base beaten ({_shown(p)})"
-
-
-def _shown(p: float) -> str:
-    return f"p = {p:.2g}" if p >= SMALLEST_P else f"p < {SMALLEST_P:.0g}"
+    return f"base beaten ({of_tries(p, tried)})"

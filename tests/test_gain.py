@@ -5,16 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from pipeline.bootstrap import resample
 from pipeline.errors import InputError
-from pipeline.gain import (
-    fraction,
-    fraction_of_scores,
-    gain_points,
-    resample,
-)
+from pipeline.gain import fraction, fraction_of_scores, gain_points
 from tests.item_scores import answers, clear, triples
 
 ROOT = Path(__file__).parents[1]
@@ -110,6 +106,7 @@ def test_one_more_right_answer_raises_the_fraction(right, item):
     base, instruct = clear()
     worse, better = np.array(right, dtype=float), np.array(right, dtype=float)
     worse[item], better[item] = 0.0, 1.0
+    assume(worse.sum() > 0 and better.sum() < 50)  # where all are alike an unseen item is reckoned with, which widens
     low, high = (fraction(best, base, instruct, resamples=FAST).interval for best in (worse, better))
     assert low.value < high.value
     assert low.low <= high.low + 0.02 and low.high <= high.high + 0.02
@@ -217,3 +214,21 @@ def test_scores_without_items_give_a_wider_interval_than_paired_items():
 def test_items_that_do_not_pair_are_an_error_that_names_them(scores, said):
     with pytest.raises(InputError, match=said):
         fraction(*scores)
+
+
+@pytest.mark.parametrize("n", [20, 50])
+def test_where_all_items_are_alike_the_interval_still_covers(n):
+    """Rates of .97, .02 and .99: most draws hold a model that is right on all items, or on none."""
+    rng, rates = np.random.default_rng(5), (0.97, 0.02, 0.99)
+    found = [fraction(*answers(rng, n, *rates), resamples=600).interval for _ in range(150)]
+    told = [each for each in found if each]
+    true = (rates[0] - rates[1]) / (rates[2] - rates[1])
+    assert sum(each.low <= true <= each.high for each in told) > 0.9 * len(told)
+
+
+def test_a_result_that_is_the_base_has_regained_nothing_for_sure():
+    base, instruct = np.zeros(50), np.ones(50)
+    found, points = fraction(base, base, instruct).interval, gain_points(base, base)
+    assert found and (found.low, found.value, found.high) == (0.0, 0.0, 0.0) == (points.low, points.value, points.high)
+    other = gain_points(np.zeros(50), base)  # another model that is right on none, too
+    assert other.value == 0.0 and -10 < other.low < -3 and 3 < other.high < 10

@@ -125,4 +125,17 @@ def test_the_lift_over_another_agent_is_paired_by_seed_with_students_t():
     found = lift([0.9, 0.8, 0.85], [0.6, 0.4, 0.6])
     assert found.value == pytest.approx(0.95 / 3)
     assert found.high - found.value == pytest.approx(4.3027 * np.std([0.3, 0.4, 0.25], ddof=1) / 3**0.5, rel=1e-4)
-    assert lift([0.9], [0.6]) is None
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [([0.9], [0.6]), ([0.5, 0.5], [0.2, 0.2]), ([0.1 + 0.2, 0.4], [0.1, 0.2])])
+def test_seeds_without_a_spread_give_a_lift_without_an_interval(ours, theirs):
+    found = lift(ours, theirs)
+    assert found.value == pytest.approx(ours[0] - theirs[0]) and found.low is None and found.high is None
+
+
+@pytest.mark.parametrize(("right", "is_told"), [(3, False), (5, False), (6, True)])
+def test_one_cell_is_tested_exactly_as_one_run_is(right, is_told):
+    base, top = np.zeros(30), (np.arange(30) < right).astype(float)
+    found = matrix_fraction([Cell("m", "b", top, base, top)], {"b": 1.0})
+    assert (found.interval is not None) == is_told == (fraction(top, base, top).interval is not None)
+    assert is_told or "within noise (by 30 items, p = " in (found.why or "")

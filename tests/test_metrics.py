@@ -51,8 +51,14 @@ def test_a_path_of_keys_and_keys_with_commas_are_found_with_their_errors():
 @pytest.mark.parametrize("count", ["n", "n_examples", "num_samples", "accuracy_n"])
 def test_a_share_of_n_items_has_the_binomial_error(count):
     reading = of({"accuracy": 0.5, count: 100}, "accuracy")
-    assert reading.n == 100 and reading.stderr == pytest.approx(0.049, abs=0.001)
+    assert reading.n == 100 and reading.stderr == pytest.approx(0.05, abs=0.001)
     assert of({"accuracy": 0.0, count: 30}).stderr > 0.03  # none of 30 is not certainty
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_an_error_of_nothing_is_not_certainty(value):
+    assert of({"accuracy": value, "stderr": 0.0, "n": 30}).stderr > 0.03
+    assert of({"accuracy": value, "stderr": 0.0}, "accuracy").stderr is None
 
 
 def test_an_error_that_is_told_counts_before_the_binomial_one():

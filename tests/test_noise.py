@@ -99,6 +99,13 @@ def test_the_best_is_chosen_over_runner_up_and_base():
     assert "base beaten" in choice.why
 
 
+def test_the_best_of_many_has_to_beat_the_base_by_more_than_the_best_of_one():
+    best, base = [Candidate(id="b", items=by_id(half(200, 112)))], by_id(half(200, 104))
+    assert choose(best, base).trial == "b"
+    of_many = choose(best, base, tried=20)
+    assert of_many.trial is None and "x 20 trials" in of_many.why
+
+
 def test_a_win_within_noise_is_labelled_unresolved():
     near = [Candidate(id="a", items=by_id(half(200, 120))), Candidate(id="b", items=by_id(half(200, 122)))]
     choice = choose(near, by_id(half(200, 4)))

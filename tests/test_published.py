@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline import benchmarks, published
 from pipeline.errors import InputError
 from pipeline.gain import weighted_average
+from pipeline.noise import binomial_error
 from pipeline.paths import share
 from pipeline.types import Score
 
@@ -71,7 +72,7 @@ def test_a_published_score_is_marked_and_carries_its_binomial_error():
 
 @given(st.floats(0, 1), st.integers(1, 5000))
 def test_no_published_score_is_taken_for_certain(value, n):
-    assert 0 < published.standard_error(value, n) <= 0.5 / (n + 4) ** 0.5 + 1e-12
+    assert 0 < binomial_error(value, n) <= 0.5 / n**0.5 + 1e-12
 
 
 def test_what_is_not_published_is_named_with_what_is():
@@ -124,5 +125,5 @@ def test_wrong_anchors_are_one_line_that_names_the_key(tmp_path, anchors, said):
 def test_items_that_are_all_alike_are_not_certain(n):
     alike = Score(benchmark="gsm8k", metric="exact match", value=0.0, stderr=0.0, n=n, role="final")
     value, error = published.with_error(alike)
-    assert value == 0.0 and error == published.standard_error(0.0, n) > 0.5 / (n + 4)
+    assert value == 0.0 and error == binomial_error(0.0, n) > 0.5 / (n + 4)
     assert published.with_error(alike.model_copy(update={"value": 0.5, "stderr": 0.1})) == (0.5, 0.1)

@@ -100,6 +100,17 @@ def test_where_nothing_beats_the_base_the_result_is_the_base(tmp_path):
     assert "best (the base)" in report.to_text(tmp_path) and "(unresolved)" in report.to_text(tmp_path)
 
 
+@pytest.mark.parametrize(("right", "resolved"), [(14, False), (16, True), (4, True)])
+def test_a_gain_is_resolved_where_the_exact_test_says_so_too(tmp_path, right, resolved):
+    """Of 500 items the base has 10: four more are p = 0.125, six more p = 0.031, six less a loss beyond noise."""
+    made = finished(tmp_path)
+    made.final("best", right=right, look=2)
+    found = report.build_report(tmp_path)
+    assert found["resolved"] is resolved
+    assert resolved or "p = 0.12" in found["resolved_why"]
+    assert ("Worse than the base" in report.to_text(tmp_path)) == (right < 10)
+
+
 def test_an_extended_run_uses_the_last_look_and_counts_both(tmp_path):
     made = finished(tmp_path)
     made.note("extended", 200, seconds=60.0, trials=0)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import totals
+from pipeline.noise import binomial_error
 
 ROWS = st.lists(
     st.tuples(st.floats(-1, 1), st.sampled_from([2, 4, 6])).map(lambda pair: {"strict": pair[0], "weight": pair[1]}),
@@ -21,7 +22,16 @@ ROWS = st.lists(
 def test_a_plain_score_is_the_mean_and_its_items_are_left_as_they_are():
     rows = [{"strict": value} for value in (1.0, 0.0, 0.0, 1.0)]
     assert totals.value(rows) == 0.5 and totals.shares(rows) == [1.0, 0.0, 0.0, 1.0]
-    assert totals.stderr(rows) == pytest.approx(math.sqrt(0.25 / 3)) and totals.stderr(rows[:1]) == 0.0
+    assert totals.stderr(rows) == pytest.approx(math.sqrt(0.25 / 3)) and totals.stderr(rows[:1]) > 0.2
+
+
+@pytest.mark.parametrize("n", [1, 20, 300])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_items_that_are_all_alike_leave_an_error_and_an_interval(value, n):
+    rows = [{"strict": value}] * n
+    assert totals.stderr(rows) == binomial_error(value, n) > 0.5 / (n + 4)
+    found = totals.interval(rows)
+    assert max(found.high - value, value - found.low) == pytest.approx(min(1.0, 3 / n), abs=0.5 / n)
 
 
 def test_a_weighted_score_is_the_weighted_mean():

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from pipeline.published import standard_error
+from pipeline.noise import binomial_error
 from pipeline.types import Score
 from pipeline.unpaired import UNKNOWN, Marked, choose, fisher, p_value, smallest_difference
 
 
 def score(value: float, stderr: float | None = None, n: int | None = None) -> Score:
-    error = standard_error(value, n) if n and stderr is None else stderr
+    error = binomial_error(value, n) if n and stderr is None else stderr
     return Score(benchmark="b", metric="m", value=value, stderr=error, n=n, role="search")
 
 
@@ -54,6 +54,19 @@ def test_the_best_of_many_needs_more_to_beat_the_base():
     base, best = score(0.5, 0.03), score(0.6, 0.03)
     assert choose(trials(best), base).trial == "t1"
     assert choose(trials(best, *[score(0.4, 0.03)] * 9), base).trial is None
+
+
+def test_trials_whose_weights_are_gone_count_among_those_that_the_best_is_the_best_of():
+    base, best = score(0.5, n=200), score(0.62, n=200)
+    assert choose(trials(best), base).trial == "t1"
+    kept = choose(trials(best), base, tried=20)
+    assert kept.trial is None and "x 20 trials" in kept.why
+
+
+@pytest.mark.parametrize("over", [30, 29])
+def test_the_error_of_right_and_wrong_items_is_known_as_programs_reckon_it(over):
+    ours, theirs = score(4 / 30, (4 / 30 * 26 / 30 / over) ** 0.5, 30), score(0.0, n=30)
+    assert p_value(ours, theirs) == pytest.approx(0.1124, abs=1e-3)  # Fisher's, where the errors alone say .03
 
 
 def test_where_noise_is_not_known_the_best_is_chosen_and_called_unresolved():

@@ -126,11 +126,13 @@ def fraction(found: Found, shelf: list[Benchmark], top: str = "instruct") -> dic
 
 def _fraction_of_scores(found: Found, shelf: list[Benchmark]) -> dict[str, Any]:
     """The fraction where a program told scores and no items."""
-    from pipeline import gain
+    from pipeline import gain, published
     from pipeline.errors import InputError
 
     cells = [
-        gain.ScoreCell("model", name, *(by_role[role].score.with_error for role in ("model", "base", "instruct")))
+        gain.ScoreCell(
+            "model", name, *(published.with_error(by_role[role].score) for role in ("model", "base", "instruct"))
+        )
         for name, by_role in found.items()
     ]
     try:

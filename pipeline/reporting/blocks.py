@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.reporting.story import Point
@@ -74,11 +74,13 @@ def number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def interval(found: dict[str, float] | None, digits: int = 3, sign: str = "") -> str:
-    """`0.874 [0.843, 0.901]`, or a dash."""
-    if not found:
+def interval(found: Mapping[str, float | None] | None, digits: int = 3, sign: str = "") -> str:
+    """`0.874 [0.843, 0.901]`, `0.874 (no interval)` where it has no bounds, or a dash."""
+    if not found or found["value"] is None:
         return "-"
-    value, low, high = (f"{found[key]:{sign}.{digits}f}" for key in ("value", "low", "high"))
+    if found["low"] is None or found["high"] is None:
+        return f"{found['value']:{sign}.{digits}f} (no interval)"
+    value, low, high = (f"{each:{sign}.{digits}f}" for each in (found["value"], found["low"], found["high"]))
     return f"{value} [{low}, {high}]"
 
 

@@ -65,9 +65,11 @@ def _over_seeds(own: Sequence[Run]) -> tuple[Lift | None, str | None]:
         reasons = [run.report["fraction_why"] for run in own if run.report["fraction_why"]]
         return None, reasons[0] if reasons else "no run of the agent is finished"
     found = _mean_lift(values, [0.0] * len(values))
+    without = [run for run in own if _fraction(run) is None]
+    told = f"{len(values)} of {len(own)} seeds have a fraction: {without[0].report['fraction_why']}" if without else ""
     if len(values) == 1:
-        return found, "one seed shows no spread over seeds: its run's report has the interval over items"
-    return found, None
+        told = listed([told, "one seed shows no spread over seeds: its run's report has the interval over items"])
+    return found, told or None
 
 
 def _control(own: Sequence[Run], theirs: Sequence[Run], name: str) -> dict[str, Any]:
@@ -78,6 +80,8 @@ def _control(own: Sequence[Run], theirs: Sequence[Run], name: str) -> dict[str, 
         why: str | None = "no seed is finished by both"
     elif pairs == 1:
         why = "one seed gives no interval over seeds: search with --seeds 3 or more"
+    elif _mean_lift(*zip(*(fractions or points), strict=True))["low"] is None:
+        why = "all seeds differ by the same, which gives no interval over seeds"
     else:
         why = None
     if pairs and not fractions:
@@ -92,11 +96,8 @@ def _control(own: Sequence[Run], theirs: Sequence[Run], name: str) -> dict[str, 
 
 
 def _mean_lift(ours: Sequence[float], theirs: Sequence[float]) -> Lift:
-    """The mean paired difference; its bounds are null where one pair gives none."""
-    found = gain.lift(ours, theirs)
-    if found:
-        return dict(found.model_dump())
-    return {"value": ours[0] - theirs[0], "low": None, "high": None, "confidence": gain.CONFIDENCE}
+    """The mean paired difference; its bounds are null where the seeds' spread gives none."""
+    return dict(gain.lift(ours, theirs).model_dump())
 
 
 def _pairs(
@@ -167,9 +168,17 @@ def _headline(document: Mapping[str, Any]) -> tuple[str, str]:
         if known:
             least = min(known, key=lambda each: each[key]["value"])
             told = f"{what}: lift over {least['agent']}, paired over {_seeds(least['pairs'])}"
-            return f"{least[key]['value']:+.{digits}f}", told
+            return f"{least[key]['value']:+.{digits}f}", f"{told} {_bounds(least[key], digits)}"
     found = document["fraction"]
     return number(found and found["value"], 2), f"{regained(document)}, mean over seeds"
+
+
+def _bounds(found: Mapping[str, Any], digits: int) -> str:
+    """The interval beside a headline, and whether it says anything."""
+    if found["low"] is None:
+        return "(no interval)"
+    unresolved = ", unresolved" if found["low"] <= 0.0 <= found["high"] else ""
+    return f"[{found['low']:+.{digits}f}, {found['high']:+.{digits}f}{unresolved}]"
 
 
 def _seeds(count: int) -> str:
@@ -178,7 +187,12 @@ def _seeds(count: int) -> str:
 
 def _lifts_table(agent: str, controls: Sequence[Mapping[str, Any]]) -> Table | None:
     rows = [
-        (f"{agent} over {each['agent']}", str(each["pairs"]), _bounded(each["lift"]), _bounded(each["lift_points"], 1))
+        (
+            f"{agent} over {each['agent']}",
+            str(each["pairs"]),
+            interval(each["lift"], sign="+"),
+            interval(each["lift_points"], 1, "+"),
+        )
         for each in controls
     ]
     whys = dict.fromkeys(each["why"] for each in controls if each["why"])
@@ -188,15 +202,8 @@ def _lifts_table(agent: str, controls: Sequence[Mapping[str, Any]]) -> Table | N
 
 
 def _own_table(agent: str, document: Mapping[str, Any]) -> Table:
-    row = (f"fraction {regained(document)}, mean over seeds", _bounded(document["fraction"], sign=""))
+    row = (f"fraction {regained(document)}, mean over seeds", interval(document["fraction"]))
     return Table(f"Result of {agent}", (row,), note=document["fraction_why"] or "95% by Student's t over seeds")
-
-
-def _bounded(found: Mapping[str, float | None] | None, digits: int = 3, sign: str = "+") -> str:
-    """An interval, or the value alone where it has no bounds."""
-    if found and found["low"] is None:
-        return f"{found['value']:{sign}.{digits}f} (no interval)"
-    return interval(dict(found) if found else None, digits, sign)  # type: ignore[arg-type]
 
 
 def _final_model(folder: Path, chosen: Mapping[str, Any] | None) -> Text | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import gain
+from pipeline.bootstrap import resample
 from pipeline.errors import InputError
 from pipeline.paths import read_jsonl
 from pipeline.reporting.blocks import Table, interval, number
@@ -62,7 +63,7 @@ def _bits(base: list[dict[str, Any]], best: list[dict[str, Any]]) -> dict[str, A
     columns = [
         np.array([float(row[key]) for row in rows]) for rows, key in ((base, "bits"), (best, "bits"), (base, "bytes"))
     ]
-    means, draws_Rx3 = gain.resample(columns, gain.RESAMPLES, seed=0)
+    means, draws_Rx3 = resample(columns)
     before, after = means[0] / means[2], means[1] / means[2]
     change = after - before
     low, high = np.percentile((draws_Rx3[:, 1] - draws_Rx3[:, 0]) / draws_Rx3[:, 2], [2.5, 97.5])

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline import gain, protocols
+from pipeline import gain, protocols, published
 from pipeline.errors import InputError
 from pipeline.paths import read_json
 from pipeline.reporting.controls import COMPARISON_FILE, controlled_runs
@@ -187,7 +187,7 @@ def _score_cell(run: Run, floor: str, hold: bool) -> gain.ScoreCell:
     """A run's scores with their errors; `hold` puts a flagged one at its base."""
     best = "base" if hold and is_flagged(run.story) else "best"
     finals = [final_of(run.story, role) for role in (best, floor, "instruct")]
-    pairs = [final.score.with_error for final in finals if final]
+    pairs = [published.with_error(final.score) for final in finals if final]
     return gain.ScoreCell(*run.name, *pairs)
 
 
@@ -232,21 +232,24 @@ def _agent(runs: Sequence[Run], agent: str) -> dict[str, Any]:
 
 
 def _lift(runs: Sequence[Run], agent: str, over: str) -> dict[str, Any] | None:
-    """Mean difference of the fractions of runs that share model, benchmark, lab seed and seed; None below two pairs."""
+    """Mean difference of the fractions of runs that share all but the agent (`_pair`); None below two pairs."""
     ours, theirs = _by_seed(runs, agent), _by_seed(runs, over)
     shared = [key for key in ours if key in theirs]
-    found = gain.lift([ours[key] for key in shared], [theirs[key] for key in shared]) if shared else None
-    return {"agent": agent, "over": over, "pairs": len(shared), **found.model_dump()} if found else None
+    if len(shared) < 2:
+        return None
+    found = gain.lift([ours[key] for key in shared], [theirs[key] for key in shared])
+    return {"agent": agent, "over": over, "pairs": len(shared), **found.model_dump()}
 
 
 def _by_seed(runs: Sequence[Run], agent: str) -> dict[tuple[str, ...], float]:
-    """An agent's fractions by model, benchmark, lab seed and seed."""
+    """An agent's fractions by what a run has to share with another's to be a pair with it."""
     told = [(_pair(run), _fraction(run)) for run in runs if str(run.report["agent"]) == agent]
     return {key: value for key, value in told if value is not None}
 
 
 def _pair(run: Run) -> tuple[str, ...]:
-    return (*run.name, str(run.story.run.get("lab_seed")), str(run.report["seed"]))
+    told = (run.story.run.get("lab_seed"), run.report["seed"], run.report["protocol"], run.story.budget_seconds)
+    return (*run.name, *map(str, told))
 
 
 def _shown(run: Run) -> dict[str, Any]:

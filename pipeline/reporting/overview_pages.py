@@ -136,8 +136,11 @@ def agents_table(agents: Sequence[Mapping[str, Any]]) -> Table:
     for agent in agents:
         found = agent["fraction"] or {}
         told = [number(found.get(key)) for key in ("median", "lowest", "highest")]
-        rows.append((agent["agent"], str(agent["runs"]), *told))
-    return Table("Fraction by agent", tuple(rows), ("agent", "runs", "median", "lowest", "highest"))
+        known = agent["with_fraction"]
+        rows.append((agent["agent"], str(known) if known == agent["runs"] else f"{known} of {agent['runs']}", *told))
+    some = any(agent["with_fraction"] < agent["runs"] for agent in agents)
+    note = "of the runs that have a fraction; why the others have none stands in their reports" if some else ""
+    return Table("Fraction by agent", tuple(rows), ("agent", "runs", "median", "lowest", "highest"), note=note)
 
 
 def _lifts(lifts: Sequence[Mapping[str, Any]]) -> Table | None:

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.noise import CONFIDENCE, unseen
+from pipeline.noise import CONFIDENCE
 from pipeline.recipe import dump_recipe
 from pipeline.reporting import commanded, offtarget, proposer, resolution
 from pipeline.reporting.blocks import (
@@ -92,7 +92,10 @@ def _warning(report: dict[str, Any]) -> str:
     if UNVERIFIED in report.get("best_labels", ()):
         parts.append(f"Unverified: the best model ({report['best_trial']}) was made outside the run")
     if _is_whole_test(report):
-        parts.append(f"Not sealed: {report['terms']['items']}, as the protocol has it")
+        parts.append(
+            f"Not sealed: {report['terms']['items']}, as the protocol has it. The result was chosen on these same "
+            "items, so its score is optimistic, and no interval here covers that"
+        )
     elif unsealed := commanded.warning(report.get("command_agent")):
         parts.append(unsealed)
     elif not report["sealed"] and _program(report):
@@ -121,9 +124,6 @@ def _fractions(report: dict[str, Any]) -> Table:
     note = f"{CONFIDENCE:.0%} intervals, {how}" if found or report["gain_points"] else ""
     if found and (report["reference"] or {}).get("source") == "given":
         note += f"; the reference {report['reference']['interval']}"
-    scores = report["scores"]["best"]
-    if found and scores and found["low"] == found["high"] and report["best_trial"] and not report["flagged"]:
-        note += f"; no item varied, yet {scores['n']} items can miss {unseen(scores['n']):.1%} of a kind"
     return Table("Result", tuple(rows), note=note)
 
 
@@ -295,7 +295,9 @@ def _trials(story: Story, report: dict[str, Any]) -> Text:
     abandoned = sum(trial.state == "abandoned" for trial in story.tried)
     floor = report["noise_floor"]
     told = listed([*counted, f"{abandoned} abandoned" if abandoned else ""])
-    noise = f"; search scores that differ by less than {floor:.3f} cannot be told apart" if floor is not None else ""
+    noise = (
+        f"; search scores that differ by less than {floor:.3f} can seldom be told apart" if floor is not None else ""
+    )
     if floor is None and _program(report) and report["trials"]["scored"]:
         noise = f"; which differences of search scores are worth believing is not known: {UNKNOWN}"
     ended = f"; the search ended: {story.ended}" if story.ended else ""

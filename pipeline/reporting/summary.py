@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pipeline import gain, protocols, published, reference
 from pipeline.benchmarks import load_benchmark
 from pipeline.errors import InputError
-from pipeline.noise import noise_floor
+from pipeline.noise import noise_floor, paired_test
 from pipeline.reference import column
 from pipeline.reporting.commanded import commanded, unsealed
 from pipeline.reporting.judged import judge_of
@@ -23,7 +23,7 @@ from pipeline.reporting.story import AS_CONFIGURED, Final, Story, reference_of
 from pipeline.reporting.strategies import strategies_of
 from pipeline.reporting.teamwork import teamwork
 from pipeline.types import Score
-from pipeline.unpaired import smallest_difference
+from pipeline.unpaired import p_value, smallest_difference
 
 SCHEMA = 1
 NAMES = {"base": "base", "base_few_shot": "few-shot base", "instruct": "instruct model", "best": "best model"}
@@ -60,7 +60,7 @@ def summarise(story: Story) -> dict[str, Any]:
     }
     labels = story.best.outcome.labels if story.best and story.best.outcome else ()
     more: dict[str, Any] = {"best_labels": list(labels)} if labels else {}
-    more |= resolution(story, report)
+    more |= resolution(story, report, _p_of_gain(story))
     more |= {"off_target": rows} if (rows := off_target(story)) else {}
     more |= {"raw_fraction": _plain(result.raw)} if flagged else {}
     more |= {"terms": run["terms"]} if run.get("terms") else {}
@@ -115,6 +115,8 @@ def paired_items(story: Story, roles: tuple[str, ...]) -> dict[str, npt.NDArray[
         if scores.keys() != set(ids):
             return f"the {_name(story, role)} was scored on other items than the {NAMES[roles[0]]}: score them again"
     found = {role: np.array([scores[item] for item in ids]) for role, scores in items.items()}
+    if story.base_is_the_result and "best" in found and "base" in found:
+        found["best"] = found["base"]  # one model, not two that are alike
     given = {role: final.score.value for role, final in finals.items() if final and role not in measured}
     return found | {role: column(value, len(ids)) for role, value in given.items()}
 
@@ -146,7 +148,7 @@ def _unpaired(story: Story, roles: tuple[str, str, str], over: str, why: str) ->
     if any(final is None or (final.problem and "does not fit" in final.problem) for final in finals):
         return gain.Fraction(interval=None, why=why)
     scores = [final.score for final in finals if final]
-    best, base, instruct = [score.with_error for score in scores]
+    best, base, instruct = [published.with_error(score) for score in scores]
     if any(score.stderr is None for score in scores):
         return gain.Fraction(interval=None, why=_without_errors(*scores))
     try:
@@ -185,12 +187,21 @@ def _unpaired_points(story: Story) -> dict[str, float] | None:
     best, base = final_of(story, "best"), final_of(story, "base")
     if not best or not base or not _by_program(story):
         return None
-    (high, high_error), (low, low_error) = best.score.with_error, base.score.with_error
+    (high, high_error), (low, low_error) = published.with_error(best.score), published.with_error(base.score)
     reach = 100 * gain.normal_reach(high_error, low_error)
     if not (0.0 <= low <= 1.0 and 0.0 <= high <= 1.0 and math.isfinite(reach)):
         return None
     points = 100 * (high - low)
     return {"value": points, "low": points - reach, "high": points + reach}
+
+
+def _p_of_gain(story: Story) -> float | None:
+    """p of 'best and base score alike' on the final items; None where nothing tells."""
+    found = paired_items(story, ("best", "base"))
+    if not isinstance(found, str):
+        return paired_test(found["best"], found["base"])
+    best, base = final_of(story, "best"), final_of(story, "base")
+    return p_value(best.score, base.score) if best and base and _by_program(story) else None
 
 
 def _by_program(story: Story) -> bool:

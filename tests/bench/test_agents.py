@@ -182,7 +182,7 @@ def test_a_lift_pairs_the_seeds_that_both_finished():
     runs += [row("plain", seed, 0.5) for seed in (1, 2)] + [row("plain", 0, None)]
     found = agents_table.lift(runs, "asha", "plain")
     assert found["pairs"] == 2 and found["lift"]["value"] == pytest.approx(0.315)
-    assert agents_table.lift(runs[:4], "asha", "plain")["lift"] is None
+    assert agents_table.lift(runs[:4], "asha", "plain")["lift"]["low"] is None
 
 
 def test_the_page_names_flagged_and_unfinished_runs(asked):
