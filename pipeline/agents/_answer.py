@@ -67,13 +67,14 @@ def answer_in(text: str, keys: Sequence[str], bare: str = "") -> dict[str, Any]:
     of a key. Raises Fault."""
     if len(text) > LONGEST:
         raise Fault(f"it has {len(text):,} characters: give one JSON object and nothing else")
-    decoder, found = json.JSONDecoder(strict=False), []
+    decoder, breaks_off = json.JSONDecoder(strict=False), False
+    found: list[dict[str, Any]] = []
     at = text.find("{")
     while at >= 0:
         try:
             value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
-            end = at + 1
+            breaks_off, end = breaks_off or not found, at + 1
         else:
             found += [value] if isinstance(value, dict) else []
         at = text.find("{", end)
@@ -81,6 +82,8 @@ def answer_in(text: str, keys: Sequence[str], bare: str = "") -> dict[str, Any]:
         what = "it is empty" if not text.strip() else "it holds no complete JSON object"
         raise Fault(f"{what}: give one JSON object, with {', '.join(f'`{key}`' for key in keys)}")
     answers = [each for each in found if any(key in each for key in keys)]
+    if not answers and breaks_off and any(f'"{key}"' in text for key in keys):  # what was found are parts of it
+        raise Fault("its JSON object is not complete: it breaks off: give a shorter one")
     last: dict[str, Any] = answers[-1] if answers else {bare: found[-1]} if bare else found[-1]
     return last
 
@@ -203,8 +206,28 @@ def _mixture(value: Any) -> Any:
     if isinstance(value, dict):
         return [value]
     if isinstance(value, list):
-        return [{"name": item, "weight": 1.0} if isinstance(item, str) else item for item in value]
+        return _merged([{"name": item, "weight": 1.0} if isinstance(item, str) else item for item in value])
     return value
+
+
+def _merged(sources: list[Any]) -> list[Any]:
+    """A source that is named twice has both weights, where that is all that is said of it."""
+    found: list[Any] = []
+    for each in sources:
+        before = next((other for other in found if _is_twin(each, other)), None)
+        if before is None:
+            found.append(each)
+        else:
+            before |= {"weight": before["weight"] + each["weight"]}
+    return found
+
+
+def _is_twin(one: Any, other: Any) -> bool:
+    both = (one, other)
+    if not all(isinstance(each, dict) and set(each) == {"name", "weight"} for each in both):
+        return False
+    numbers = all(isinstance(each["weight"], int | float) and not isinstance(each["weight"], bool) for each in both)
+    return bool(numbers and one["name"] == other["name"])
 
 
 # ---------------------------------------------------------------- whether it may be tried

@@ -19,12 +19,15 @@ T = TypeVar("T")
 
 
 class Question(NamedTuple):
-    """What is asked: the state of a search, beside one of the prompts, the first of which is preferred."""
+    """What is asked: the state of a search, beside one of the prompts, the first of which is preferred.
+
+    Each prompt has a form of its own that its answer takes; the last form is that of all prompts after it, too.
+    """
 
     subject: Subject
     prompts: tuple[str, ...]
     state: dict[str, Any]
-    form: Form
+    forms: tuple[Form, ...]
 
 
 class Heard(NamedTuple, Generic[T]):
@@ -69,7 +72,8 @@ def _say(speaker: Speaker, question: Question, beside: Sequence[str], until: flo
         if found is None:
             raise NoReply(f"the brief does not fit into {context} tokens: raise --llm-context")
         try:
-            return speaker.say(question.subject, found.system, [found.state, *beside], question.form, until)
+            form = question.forms[min(found.number, len(question.forms) - 1)]
+            return speaker.say(question.subject, found.system, [found.state, *beside], form, until)
         except Overlong as reason:
             refusal = reason
     raise refusal

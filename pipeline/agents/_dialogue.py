@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from pipeline.agents._answer import Answer, read
 from pipeline.agents._conversation import Heard, Question, converse, prompt
 from pipeline.agents._critic import is_veto
 from pipeline.agents._pace import Pace, score_of
-from pipeline.agents._schema import form
+from pipeline.agents._schema import form, short_form
 from pipeline.agents._state import CLOCK, describe, unresolved
 from pipeline.agents._strategies import Strategy, others, strategy_of
 from pipeline.paths import digest, plain
@@ -59,7 +60,8 @@ def topic(brief: Brief, history: Sequence[Trial], remaining: Budget) -> Topic:
     number, vetoes = number_of(trials), sum(map(is_veto, trials))
     part = f"{PROPOSAL} {vetoes + 1}" if vetoes else PROPOSAL
     subject = Subject(number, digest([prompts[0], asked]), part)
-    return Topic(brief, trials, named, Question(subject, prompts, state, form(brief, named)))
+    forms = form(brief, named, trials), short_form(brief, named, trials)
+    return Topic(brief, trials, named, Question(subject, prompts, state, forms))
 
 
 def hold(speaker: Speaker, about: Topic, seconds: float) -> Heard[Answer]:
@@ -72,10 +74,10 @@ def hold(speaker: Speaker, about: Topic, seconds: float) -> Heard[Answer]:
 
 
 def _example(brief: Brief) -> str:
-    """Names of data sources as weights, in this search's own words: small models copy what they are shown."""
+    """A mixture in this search's own words and in the form that is asked for: small models copy what they are shown."""
     names = [single[0]["name"] for single in _drawing.singles(brief)]
     weights = (0.7, 0.3)
-    return ", ".join(f'"{name}": {weight}' for name, weight in zip(names, weights, strict=False))
+    return ", ".join(json.dumps({"name": n, "weight": w}) for n, w in zip(names, weights, strict=False))
 
 
 def _named(brief: Brief, trials: Sequence[Trial]) -> tuple[Strategy, ...]:

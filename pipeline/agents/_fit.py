@@ -17,10 +17,11 @@ FEW_PLACES, FEW_NAMED = 4, 2  # of the search space and of strategies, in the sm
 
 
 class Fitted(NamedTuple):
-    """What fits: a prompt, and the state as JSON."""
+    """What fits: a prompt, the state as JSON, and which one of the prompts it is, from 0."""
 
     system: str
     state: str
+    number: int
 
 
 def fitted(state: State, prompts: Sequence[str], budget_tokens: int, beside: Sequence[str] = ()) -> Fitted | None:
@@ -33,7 +34,7 @@ def fitted(state: State, prompts: Sequence[str], budget_tokens: int, beside: Seq
         room = budget_tokens - sum(map(tokens, (system, *beside)))
         text = _cut(copy.deepcopy(state), room, _TRIMS if number < len(prompts) else (*_TRIMS, *_LAST_TRIMS))
         if text is not None:
-            return Fitted(system, text)
+            return Fitted(system, text, number - 1)
     return None
 
 

@@ -105,7 +105,7 @@ class Reviewer:
         state = {"proposal": proposed(proposal, self.brief, history), **state}
         prompts = prompt("review"), prompt("review_short")
         subject = Subject(number, digest([prompts[0], plain(state)]), f"review {self._asked + 1}")
-        return Question(subject, prompts, state, FORM)
+        return Question(subject, prompts, state, (FORM,))
 
     def _is_due(self, number: int) -> bool:
         """Whether it may be asked: there is time, it has not vetoed its share, and has not failed too often of late."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.agents._answer import Answer, Fault, read
-from pipeline.agents._schema import form
+from pipeline.agents._schema import form, short_form
 from pipeline.agents._strategies import others
 from pipeline.guards import bounds
 from pipeline.recipe import apply_changes, load_recipe
@@ -143,6 +143,43 @@ def test_the_schema_says_what_the_space_says() -> None:
     assert schema["properties"][DATA]["items"]["properties"]["name"]["enum"] == NAMES
 
 
+def test_the_parent_is_one_of_the_trials_that_there_are() -> None:
+    tried = [trial(f"t{number:03d}", {RATE: number * 1e-4}) for number in range(1, 31)]
+    for made in (form(BRIEF, (), tried), short_form(BRIEF, (), tried)):
+        parents = made.schema["properties"]["parent"]["enum"]
+        assert parents[0] == "recipe" and parents[-1] == "t030" and len(parents) == 21
+
+
+def test_a_short_form_asks_for_a_mixture_alone_and_every_answer_in_it_can_be_used() -> None:
+    schema = short_form(BRIEF, ()).schema["properties"]
+    data = schema["changes"]["properties"][DATA]
+    assert list(schema["changes"]["properties"]) == [DATA] == schema["changes"]["required"] and data["maxItems"] <= 4
+    each = data["items"]["properties"]
+    mixture = [{"name": name, "weight": weight} for name, weight in zip(each["name"]["enum"], (0.1, 1.0), strict=False)]
+    assert all(one["weight"] in each["weight"]["enum"] for one in mixture)
+    said = {"changes": {DATA: mixture}, "parent": "recipe", "predicted_score": schema["predicted_score"]["enum"][4]}
+    assert read(json.dumps(said), BRIEF, [], {}).changes == {DATA: mixture}
+
+
+def test_a_space_without_a_mixture_has_one_form() -> None:
+    numbers = BRIEF.model_copy(update={"space": {RATE: BRIEF.space[RATE]}})
+    assert short_form(numbers, ()).schema == form(numbers, ()).schema
+
+
+@pytest.mark.parametrize("end", range(30, 150, 17))
+def test_an_answer_that_breaks_off_is_told_so_and_not_read_by_its_parts(end: int) -> None:
+    whole = json.dumps({"changes": {DATA: [{"name": NAMES[0], "weight": 0.5}, {"name": NAMES[1], "weight": 0.5}]},
+                        "rationale": "more of the same, as it did well, and so on and so on and on"})  # fmt: skip
+    with pytest.raises(Fault, match="not complete|no complete JSON object"):
+        read(whole[:end], BRIEF, [], {})
+
+
+def test_a_source_that_is_named_twice_has_both_weights() -> None:
+    said = {"changes": {DATA: [{"name": NAMES[0], "weight": 0.5}, {"name": NAMES[1], "weight": 1}, NAMES[0]]}}
+    found = read(json.dumps(said), BRIEF, [], {}).changes[DATA]
+    assert found == [{"name": NAMES[0], "weight": 1.5}, {"name": NAMES[1], "weight": 1}]
+
+
 KEYS = st.sampled_from(["name", "weight", "data", "params", "stages", "share", "filters", "limit", RATE])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from([*NAMES, RATE]),
@@ -190,6 +227,7 @@ def unbounded(schema: Any, place: str = "") -> list[str]:
 def test_an_answer_s_form_lets_nothing_go_on_for_ever() -> None:
     assert unbounded(form(BRIEF, ()).schema) == []
     assert unbounded(form(BRIEF, others(BRIEF, (), {})).schema) == []
+    assert unbounded(short_form(BRIEF, others(BRIEF, (), {}), [trial("t001", {})]).schema) == []
     assert unbounded({"a": {"type": "array", "items": {"type": "string"}}}) == [".a", ".a.items"]
 
 

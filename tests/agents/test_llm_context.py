@@ -44,7 +44,8 @@ def test_a_small_context_gets_a_brief_that_fits_repairs_included(bench: Bench, p
     assert prompts == {"You"} and any(state.get("recent_trials") for state in states(provider))
     short = [body for body in provider.requests if body["messages"][0]["content"].startswith("You choose")]
     assert bool(short) is (context < 8_192)
-    assert all('"stages.0.data": {"maths_1": 0.7, "maths_2": 0.3}' in body["messages"][0]["content"] for body in short)
+    example = '"stages.0.data": [{"name": "maths_1", "weight": 0.7}, {"name": "maths_2", "weight": 0.3}]'
+    assert all(example in body["messages"][0]["content"] for body in short)
 
 
 def test_the_context_of_a_server_of_one_s_own_is_found_in_its_list_of_models(bench: Bench) -> None:
