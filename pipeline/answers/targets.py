@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unicodedata import normalize
 
+from pipeline.answers.call_forms import DECODER
 from pipeline.answers.call_match import identical
-from pipeline.answers.calls import DECODER
 from pipeline.answers.code import FENCE
 from pipeline.answers.numbers import lenient_number, parse, same_number, strict_number, values
 from pipeline.answers.reasoning import last_line, spoken
