@@ -22,7 +22,7 @@ def strict_calls(text: str) -> list[Call] | None:
     """The calls of an answer that is nothing but calls, in one style, perhaps in one fence; None for anything else."""
     said = spoken(text).strip()
     fence = FENCE.fullmatch(said)
-    said = fence[3].strip() if fence else said
+    said = fence["body"].strip() if fence else said
     blocks = [found[2] for found in HERMES.finditer(said)]
     if blocks:
         if HERMES.sub("", said).strip():
@@ -57,7 +57,7 @@ def lenient_calls(text: str, wanted: int = 0) -> list[Call] | None:
         return together(_in_any_form(block) for block in blocks)
     if named := [found.groups() for found in NAMED.finditer(said)]:
         return together(_in_any_form(f'{{"name": "{name}", "arguments": {block}}}') for name, block in named)
-    if fences := [calls for found in FENCE.finditer(said) if (calls := _in_any_form(found[3]))]:
+    if fences := [calls for found in FENCE.finditer(said) if (calls := _in_any_form(found["body"]))]:
         every = [call for calls in fences for call in calls]
         fitting = [calls for calls in fences if len(calls) == wanted]
         return every if len(every) == wanted or not fitting else fitting[-1]
@@ -66,7 +66,7 @@ def lenient_calls(text: str, wanted: int = 0) -> list[Call] | None:
 
 def _in_any_form(text: str) -> list[Call] | None:
     fence = FENCE.fullmatch(text.strip())
-    text = (fence[3] if fence else text).strip()
+    text = (fence["body"] if fence else text).strip()
     return from_json(text) or from_python(text) or from_literal(text)
 
 

@@ -150,7 +150,7 @@ def _value(said: str, target: str, labels: Labels) -> bool:
 
 def _value_found(said: str, target: str, labels: Labels) -> bool:
     """The value in the last fence, else the last one that stands in the text."""
-    fences = [found[3] for found in FENCE.finditer(said)]
+    fences = [found["body"] for found in FENCE.finditer(said)]
     if fences and _value(fences[-1], target, labels):
         return True
     last, begin = None, 0
