@@ -33,7 +33,7 @@ WRONG = re.compile(
     r"(?:wrong|incorrect|false|invalid|impossible|eliminated|(?:ruled )?out|not?|cannot|fails|\w+n['\u2019]t)\b",
     re.IGNORECASE,
 )
-AND = rf"{CLOSED}(?:\\text\s?\{{\s?)?(?:[,/&]|,?\s*\b(?:or|and)\b)"
+AND = rf"{CLOSED}(?:\\text\s?\{{\s?)?(?:[,/&]|,?\s*\b(?:or|and)\b)\s?\}}?"
 ANOTHER = rf"{AND}{WRAPPED}[A-@](?!\w|'\w|\s+(?:[a-z]+s|are|were|would|can|cannot|being)\b)"
 ONLY_LETTERS = r"(?:[^\w\n]*\b[A-@]\b)+[^\w\n]*$"
 ONE_BEFORE = rf"(?<!\w)[A-@]{AND}{MARKS}\Z"

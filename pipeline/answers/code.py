@@ -47,7 +47,8 @@ def fenced(text: str, name: str = "") -> str | None:
     if name and defines(said, name) and _parses(said):
         return None
     python = [body for language, body in blocks if language in PYTHON]
-    return (python or [body for _, body in blocks] or [None])[-1]
+    bodies = python or [body for _, body in blocks]
+    return bodies[-1] if bodies else None
 
 
 def function_code(text: str, name: str) -> str:

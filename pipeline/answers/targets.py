@@ -30,6 +30,7 @@ SAID = re.compile(
 LETTER = re.compile(r"[^\W\d_]")
 OPENING = re.compile(r"[\[{]")
 DEEPEST = 100  # levels of a JSON target
+MOST_SAID = 50  # answers that are looked at, the last ones: a model that loops says it thousands of times
 
 
 def scores(metric: str, text: str, target: str, labels: Labels = ()) -> dict[str, float]:
@@ -111,7 +112,7 @@ def _alike(said: str, target: str, labels: Labels) -> bool:
 def _parts(said: str) -> Iterator[str]:
     """What of an answer may be meant: all of it, what it calls its answer, its last line, its first."""
     yield said
-    for found in reversed(list(SAID.finditer(said))):
+    for found in reversed(list(SAID.finditer(said))[-MOST_SAID:]):
         yield said[found.end() :].strip().partition("\n")[0]
     yield last_line(said)
     yield said.partition("\n")[0]

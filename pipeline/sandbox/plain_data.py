@@ -28,7 +28,7 @@ class Opaque:
         return self.told
 
 
-VIEWS = {"keys": type({}.keys()), "values": type({}.values()), "items": type({}.items())}
+VIEWS: dict[str, Any] = {"keys": type({}.keys()), "values": type({}.values()), "items": type({}.items())}
 STREAMS = (type(_ for _ in ()), map, filter, zip, enumerate, reversed)
 MOST_STREAMED = 10_000  # values of an iterator, which is read to its end to cross
 
