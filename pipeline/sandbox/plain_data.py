@@ -70,7 +70,7 @@ def _encode_rarer(value: Any, kind: type, depth: int) -> Any:
         return {"range": [encode(each) for each in (value.start, value.stop, value.step)]}
     for name, view in VIEWS.items():
         if kind is view:
-            return {name: [encode(each, depth + 1) for each in view.__iter__(value)]}
+            return {name: [encode(each, depth + 1) for each in value]}
     if kind in STREAMS:
         read = list(itertools.islice(value, MOST_STREAMED + 1))
         return {"stream": encode(read, depth + 1)} if len(read) <= MOST_STREAMED else {"opaque": "an endless iterator"}
