@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.answers.call_forms import Call, python_call
 from pipeline.answers.call_match import same_call
-from pipeline.answers.calls import Call, hermes_call, lenient_calls, python_call
+from pipeline.answers.calls import hermes_call, lenient_calls
 from pipeline.errors import DataError, InputError
 from pipeline.task_items import Documents, splits
 
@@ -73,7 +74,7 @@ def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]
     """Strict: the answer is one Hermes call and nothing else. Lenient: the only call that a reader finds."""
     wanted = Call(**json.loads(doc["answer"]))
     strict = same_call(hermes_call(results[0]), wanted, doc["functions"])
-    found = lenient_calls(results[0]) or []
+    found = lenient_calls(results[0], wanted=1) or []
     lenient = strict or (len(found) == 1 and same_call(found[0], wanted, doc["functions"]))
     return {"strict": float(strict), "lenient": float(lenient)}
 

@@ -53,7 +53,8 @@ def question(doc: dict[str, Any]) -> str:
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     """Strict: nothing but calls, in one of the usual styles. Lenient: the calls that a reader finds."""
     strict = fault(strict_calls(results[0]), doc["accepted"], doc["functions"]) is None
-    lenient = strict or fault(lenient_calls(results[0]), doc["accepted"], doc["functions"]) is None
+    found = lenient_calls(results[0], len(doc["accepted"]))
+    lenient = strict or fault(found, doc["accepted"], doc["functions"]) is None
     return {"strict": float(strict), "lenient": float(lenient)}
 
 

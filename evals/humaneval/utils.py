@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from pipeline.answers.code import fenced, function_code
+from pipeline.answers.code import defines, fenced, function_code, plain
 from pipeline.sandbox import Check, Limits, check_all
 from pipeline.task_items import Documents, splits
 
 ASKED = "Complete this Python function. Answer with the code of the whole function in one code block and nothing else."
+FUTURE = re.compile(r"^from __future__ import [^\n]*\n", re.MULTILINE)
 SECONDS = 30.0  # as PostTrainBench
 Passed = dict[str, bool]  # "strict", "lenient"
 
@@ -35,11 +37,13 @@ def question(doc: dict[str, Any]) -> str:
 
 
 def program(doc: dict[str, Any], answer: str, strict: bool) -> str:
-    """The prompt and the answer as one program. Strictly, code stands in one fence or is the whole answer."""
-    code = (fenced(answer) or answer) if strict else function_code(answer, doc["entry"])
-    if f"def {doc['entry']}" in code:
-        return f"{_imports(doc)}\n{code}\n"
-    return f"{doc['question']}{code}\n"  # a continuation of the prompt
+    """The prompt and the answer as one program. Strictly, code stands in fences or is the whole answer."""
+    code = fenced(answer, doc["entry"]) if strict else function_code(answer, doc["entry"])
+    code = plain(answer) if code is None else code
+    if not defines(code, doc["entry"]):
+        return f"{doc['question']}{code}\n"  # a continuation of the prompt
+    first = "".join(FUTURE.findall(code))  # Python has it only at the top
+    return f"{first}{_imports(doc)}\n{FUTURE.sub('', code)}\n"
 
 
 def _imports(doc: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ def first_call(text: str) -> Any:
     for call in PYTHON_CALL.finditer(text):
         try:
             return _python_call(call[0])
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
             continue
     return None
 

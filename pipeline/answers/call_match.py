@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.answers.calls import Call, Schema
+from pipeline.answers.call_forms import Call, Schema
 
 Accepted = Mapping[str, Mapping[str, Sequence[Any]]]  # {function: {parameter: values that count}}
 TYPES: dict[str, tuple[type, ...]] = {
@@ -78,11 +78,18 @@ def _fault(call: Call, accepted: Accepted, functions: Sequence[Schema]) -> str |
         if not _has_type(value, properties.get(parameter, {})) and not _listed(value, wanted[parameter]):
             return f"{name}: {parameter} has the wrong type"
         if not any(_matches(value, each) for each in wanted[parameter] if each != LEFT_OUT or value == LEFT_OUT):
-            return f"{name}: {parameter} is {value!r}"
+            return f"{name}: {parameter} is {_shown(value)}"
     for parameter, values in wanted.items():
         if parameter not in call.arguments and LEFT_OUT not in values:
             return f"{name}: {parameter} is missing"
     return None
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):  # a whole number of more digits than Python writes, or too many brackets
+        return "too long to show"
 
 
 def _listed(value: Any, accepted: Sequence[Any]) -> bool:

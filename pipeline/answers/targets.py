@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unicodedata import normalize
 
+from pipeline.answers.call_forms import DECODER
 from pipeline.answers.call_match import identical
-from pipeline.answers.calls import DECODER
 from pipeline.answers.code import FENCE
 from pipeline.answers.numbers import lenient_number, parse, same_number, strict_number, values
 from pipeline.answers.reasoning import last_line, spoken
@@ -30,6 +30,7 @@ SAID = re.compile(
 LETTER = re.compile(r"[^\W\d_]")
 OPENING = re.compile(r"[\[{]")
 DEEPEST = 100  # levels of a JSON target
+MOST_SAID = 50  # answers that are looked at, the last ones: a model that loops says it thousands of times
 
 
 def scores(metric: str, text: str, target: str, labels: Labels = ()) -> dict[str, float]:
@@ -111,7 +112,7 @@ def _alike(said: str, target: str, labels: Labels) -> bool:
 def _parts(said: str) -> Iterator[str]:
     """What of an answer may be meant: all of it, what it calls its answer, its last line, its first."""
     yield said
-    for found in reversed(list(SAID.finditer(said))):
+    for found in reversed(list(SAID.finditer(said))[-MOST_SAID:]):
         yield said[found.end() :].strip().partition("\n")[0]
     yield last_line(said)
     yield said.partition("\n")[0]
@@ -150,7 +151,7 @@ def _value(said: str, target: str, labels: Labels) -> bool:
 
 def _value_found(said: str, target: str, labels: Labels) -> bool:
     """The value in the last fence, else the last one that stands in the text."""
-    fences = [found[3] for found in FENCE.finditer(said)]
+    fences = [found["body"] for found in FENCE.finditer(said)]
     if fences and _value(fences[-1], target, labels):
         return True
     last, begin = None, 0

@@ -71,7 +71,7 @@ def read(reply: str) -> bool | None:
     while at >= 0:
         try:
             value, end = decoder.raw_decode(reply, at)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # a number of thousands of digits is no JSONDecodeError
             end = at + 1
         else:
             if isinstance(value, dict) and isinstance(value.get(KEY), bool):

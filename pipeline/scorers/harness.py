@@ -16,6 +16,7 @@ from lm_eval.tasks import TaskManager
 from pipeline.contracts import Engine
 from pipeline.errors import InputError
 from pipeline.repeats import merged
+from pipeline.scorers import _unread
 from pipeline.set_items import utils
 from pipeline.types import Benchmark, Completion, Request
 
@@ -29,6 +30,7 @@ def score(
     """One result per item, in their order: {"id", "strict", "lenient", "response", "stopped", "tokens", "ending"}.
 
     Several answers to an item are drawn as `benchmark.decoding` says, each is scored, and merged (`repeats.merged`).
+    An answer that the task's reader raises on counts as 0, and its result has the reason as `unread`.
     If the benchmark is `reshuffled` each of them is to the item as the task's `reshuffled(item, number)` has it.
     Without `few_shot` the question is one chat turn; with it the task's raw text form, after that many of `shots`.
     Raises InputError if the benchmark's folder lacks the task or the task does not return strict and lenient.
@@ -72,15 +74,18 @@ def _reshuffled(
 
 def _scored(benchmark: Benchmark, task: Any, adapter: EngineLM, few_shot: int) -> list[Item]:
     """One answer to each item, the adapter's `copy`, as lm-eval takes it apart and scores it."""
-    found = evaluator.evaluate(
-        lm=adapter,
-        task_dict={"tasks": {task.task_name: task}},
-        bootstrap_iters=0,  # errors of the mean are computed from the per-item results
-        apply_chat_template=not few_shot,
-        log_samples=True,
-    )
+    with _unread.guarded(task) as reasons:
+        found = evaluator.evaluate(
+            lm=adapter,
+            task_dict={"tasks": {task.task_name: task}},
+            bootstrap_iters=0,  # errors of the mean are computed from the per-item results
+            apply_chat_template=not few_shot,
+            log_samples=True,
+        )
+    _unread.tell(benchmark.task, reasons)
     samples = sorted(found["samples"][task.task_name], key=lambda sample: sample["doc_id"])
-    return [_result(benchmark, sample, adapter.answer(sample["doc_id"])) for sample in samples]
+    results = [_result(benchmark, sample, adapter.answer(sample["doc_id"])) for sample in samples]
+    return [{**each, "unread": reasons[each["id"]]} if each["id"] in reasons else each for each in results]
 
 
 def _load(benchmark: Benchmark, items: Sequence[Item], few_shot: int, shots: Sequence[Item]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -73,6 +74,13 @@ def test_labels_that_differ_in_case_alone_have_to_be_written_out():
 def test_an_echoed_list_of_labels_chooses_none():
     echo = "Answer with one of: card_arrival, card_linking, card."
     assert scores("choice", echo, "card", LABELS)["lenient"] == 0.0
+
+
+@pytest.mark.parametrize("metric", ["choice", "exact"])
+def test_a_model_that_loops_is_read_in_no_time(metric):
+    begun = time.process_time()
+    assert scores(metric, "answer: " * 2500, "Ja", LABELS)["lenient"] == 0.0
+    assert time.process_time() - begun < 2.0
 
 
 @given(st.text(), st.text(min_size=1))

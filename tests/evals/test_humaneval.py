@@ -110,3 +110,38 @@ def test_of_several_answers_to_one_item_the_share_that_passes_counts():
     body = ITEMS[1]["answer"]
     found = TASK.process_results(ITEMS[1], [body, "no", f"Here:\n{ITEMS[1]['question']}{body}\nThat is all.", "no"])
     assert found == {"strict": 0.25, "lenient": 0.5}
+
+
+DOUBLE = {
+    "question": 'from typing import List\n\n\ndef twice(xs: List[int]) -> List[int]:\n    """Each one twice."""\n',
+    "tests": "def check(candidate):\n    assert candidate([1, 2]) == [2, 4]\n",
+    "entry": "twice",
+}
+BODY = (
+    "    def twice_one(x):\n        return 2 * x\n    # def twice stands above\n    return [twice_one(x) for x in xs]\n"
+)
+WHOLE = "def twice(xs: List[int]) -> List[int]:\n    return [2 * x for x in xs]\n"
+FENCE = f"```python\n{WHOLE}```"
+
+
+@sandboxed
+def test_a_right_program_counts_however_it_is_written_and_a_wrong_one_never():
+    right = [
+        BODY,
+        f"```python\n{BODY}```",
+        f"from __future__ import annotations\n{WHOLE}",
+        f"```python\nfrom __future__ import annotations\nimport sys\n\n\n{WHOLE}```",
+        f"1. The function:\n   ```python\n   {WHOLE.replace(chr(10), chr(10) + '   ')}\n   ```\n2. Done.",
+        f"{FENCE}\nDone.\n".replace("\n", "\r\n"),
+        f"{FENCE}\n\n```python\nprint(twice([int(input())]))\n```",
+        f"```python\ndef one(x):\n    return 2 * x\n```\n```python\n{WHOLE.replace('2 * x', 'one(x)')}```",
+        f"{FENCE}<|im_end|>",
+        f"\ufeff{WHOLE}",
+        f"<think>\nHm.\n</think>\n{WHOLE}",
+        f"{WHOLE}\nif __name__ == '__main__':\n    print(twice([int(input())]))\n",
+    ]
+    wrong = [answer.replace("2 * x", "3 * x") for answer in right]
+    passed = TASK.run_all([right, [f"{WHOLE}\nDone"], wrong], [DOUBLE] * 3)
+    assert passed[0] == [{"strict": True, "lenient": True}] * len(right)
+    assert passed[1] == [{"strict": False, "lenient": True}]
+    assert passed[2] == [{"strict": False, "lenient": False}] * len(right)

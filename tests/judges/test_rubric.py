@@ -25,6 +25,7 @@ CRITERIA = [{"criterion": "Says {x}.", "points": 6}, {"criterion": "Is rude.", "
         ('{"met": true}', None),
         ("true", None),
         ("{" * 5000, None),
+        ('{"n": ' + "9" * 5000 + '} {"criteria_met": true}', True),
         ("", None),
     ],
 )

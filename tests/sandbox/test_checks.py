@@ -44,6 +44,64 @@ def test_plain_data_crosses_with_its_types(value):
 
 
 @contained
+def test_values_of_rarer_types_cross_as_the_data_that_they_are():
+    program = """
+import collections, decimal, enum, fractions
+Point = collections.namedtuple("Point", "x y")
+Level = enum.IntEnum("Level", "LOW HIGH")
+class Liar(int):
+    def __eq__(self, other): return True
+    def __int__(self): return 7
+def endless():
+    while True: yield 1
+VALUES = [Point(1, 2), Level.HIGH, range(1, 9, 2), {1: 2}.keys(), {1: 2}.values(), {1: 2}.items(), (x for x in "ab"),
+          map(str, [1]), zip("a", "b"), decimal.Decimal("1.50"), fractions.Fraction(1, 3), collections.Counter("aa"),
+          Liar(1), endless(), object()]
+def f(number):
+    return VALUES[number]
+"""
+    tests = """
+from decimal import Decimal
+from fractions import Fraction
+def check(f):
+    assert f(0) == (1, 2) and f(1) == 2 and f(2) == range(1, 9, 2) and list(f(2)) == [1, 3, 5, 7]
+    assert f(3) == {1} and list(f(4)) == [2] and f(5) == {(1, 2)} and tuple(f(6)) == ("a", "b")
+    assert list(f(7)) == ["1"] and list(f(8)) == [("a", "b")] and f(9) == Decimal("1.5") and f(10) == Fraction(1, 3)
+    assert f(11) == {"a": 2} and f(12) == 1 and f(12) != 7 and f(13) != [1] and f(14) != f(14)
+"""
+    verdict = judged(program, tests)
+    assert verdict.passed, verdict
+
+
+@contained
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert all(map(lambda x: candidate(x) == x + 1, range(3)))",
+        "for x, found in zip(range(3), map(candidate, range(3))): assert found == x + 1",
+        "assert list(map(candidate, [])) == list(map(candidate, [1, 2]))",
+    ],
+)
+@pytest.mark.parametrize("error", ["StopIteration", "type('Mine', (StopIteration,), {})"])
+def test_a_program_that_ends_its_tests_loop_early_fails(test, error):
+    verdict = judged(f"def f(x):\n    raise {error}", f"def check(candidate):\n    {test}\n")
+    assert not verdict.passed and "RuntimeError" in verdict.reason
+
+
+@contained
+@pytest.mark.parametrize(
+    "script",
+    ["n = int(input())", "import unittest; unittest.main()", "import sys; sys.exit(f(1))", "print(sys.argv[1])"],
+)
+def test_what_a_program_does_as_a_script_does_not_matter(script):
+    program = f"import sys\ndef f(x):\n    return x + 1\nif __name__ == '__main__':\n    {script}\n"
+    assert judged(program).passed
+    assert judged(
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: 'int'\ndef f(x):\n    return A(x + 1).x"
+    ).passed
+
+
+@contained
 def test_tests_may_use_what_the_prompt_defines_and_expect_errors():
     tests = """
 def check(f):
