@@ -17,7 +17,7 @@ from pipeline import catalogue, filters
 from pipeline.errors import DataError, InputError
 from pipeline.formats import IncompleteRow, Message, to_messages
 from pipeline.kept import kept
-from pipeline.overlap import Overlap
+from pipeline.overlap import Overlap, Phrasing, phrasing
 from pipeline.types import DataRef, ItemsKey, Stage
 
 __all__ = ["Built", "Place", "Prepared", "blocks", "build", "prepare", "stream", "to_messages"]
@@ -114,14 +114,15 @@ def prepare(name: str, key: ItemsKey, search_items: Sequence[dict[str, Any]]) ->
     Kept in the cache folder where the source's content is known beforehand (worlds, files, pinned Hub revisions):
     a trial reads its rows in hundredths of a second. Raises as `build`.
     """
-    questions = [str(item["question"]) for item in search_items]
+    questions = [phrasing(item) for item in search_items]
     stamp = catalogue.stamp(name, key)
     if stamp is None:
         return _prepare(name, key, questions)
-    return Prepared(**kept("rows", name, [stamp, questions], lambda: vars(_prepare(name, key, questions))))
+    decides = [stamp, [list(each) for each in questions]]
+    return Prepared(**kept("rows", name, decides, lambda: vars(_prepare(name, key, questions))))
 
 
-def _prepare(name: str, key: ItemsKey, questions: list[str]) -> Prepared:
+def _prepare(name: str, key: ItemsKey, questions: list[Phrasing]) -> Prepared:
     raw = catalogue.rows(name, key)
     overlapping = {hit.row for hit in _scan(raw, questions)}
     rows: list[Row] = []
@@ -138,7 +139,7 @@ def _prepare(name: str, key: ItemsKey, questions: list[str]) -> Prepared:
     return Prepared(rows, len(overlapping), incomplete)
 
 
-def _scan(raw: list[Row], questions: list[str]) -> Iterator[Any]:
+def _scan(raw: list[Row], questions: list[Phrasing]) -> Iterator[Any]:
     # ids without a tokenizer are no texts: `to_messages` refuses such rows with a better reason
     return Overlap(questions).scan(raw, decode=lambda ids: "")
 

@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 
 from pipeline.errors import DataError, InputError
 from pipeline.hub import HubSet, hub_rows, local_copy
+from pipeline.phrasing import phrased
 from pipeline.types import Strict
 
 Item = dict[str, Any]
@@ -157,8 +158,8 @@ def _items(who: str, folder: str, name: str, spec: str, seed: int, copies: tuple
     rows = [row for row in hub_rows(f"benchmark '{who}'", wanted) if getattr(made_by, "belongs", _any)(row)]
     if wanted.key is not None:
         rows = _with_answers(who, rows, wanted, wanted.key)
-    return tuple({**made(make, row, number, seed, f"benchmark '{who}': {name}"), "set": name}
-                 for number, row in enumerate(rows))  # fmt: skip
+    items = [made(make, row, number, seed, f"benchmark '{who}': {name}") for number, row in enumerate(rows)]
+    return tuple({**phrased(item, made_by), "set": name} for item in items)
 
 
 def made(make: MakeItem, row: dict[str, Any], number: int, seed: int, where: str) -> Item:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import DataError, InputError
 from pipeline.leaves import Decode
-from pipeline.overlap import Hit, Overlap
+from pipeline.overlap import Hit, Overlap, phrasing
 from pipeline.types import Verdict
 
 QUOTED = 5  # rows in the evidence
@@ -29,7 +29,7 @@ def on_source(
     The evidence names places (rows are counted from 1) and ids, never a question or an answer: agents read verdicts.
     """
     try:
-        hits = list(Overlap([str(item["question"]) for item in final_items]).scan(rows, decode))
+        hits = list(Overlap([phrasing(item) for item in final_items]).scan(rows, decode))
     except KeyError:
         raise InputError(f"contamination: a final item has no 'question': it cannot be looked for in {name}") from None
     except DataError as error:

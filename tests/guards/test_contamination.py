@@ -51,6 +51,12 @@ FORMATS = {
     "an odd column": lambda text: {"question": "Hi", "answer": "Hello", "metadata": text},
     "nested dicts": lambda text: {"messages": chat("Hi"), "extra": {"source": {"original": [text]}}},
     "a dict's key": lambda text: {"scores": {text: 1.0}},
+    "deep in dicts": lambda text: {"question": "Hi", "answer": "Hello", "extra": nested(text, 30)},
+    "a column's name": lambda text: {"question": "Hi", "answer": "Hello", text: 1.0},
+    "a role's name": lambda text: {"question": "Hi", "answer": "Hello", "type": text},
+    "content parts cut in a word": lambda text: {"messages": [{**chat(text)[0], "content": cut(text)}, chat("")[1]]},
+    "input before instruction": lambda text: reordered(text, "input", "output", "instruction"),
+    "answer between instruction and input": lambda text: reordered(text, "instruction", "output", "input"),
     "JSON in a string": lambda text: {"data": json.dumps({"q": text, "a": 4})},
     "JSON in ASCII in JSON": lambda text: {"data": json.dumps(json.dumps({"rows": [text]}))},
     "JSON within other text": lambda text: {"text": f"Here is the row: {json.dumps({'q': text})} -- end"},
@@ -62,6 +68,23 @@ FORMATS = {
     "a list of words": lambda text: {"words": text.split()},
     "two columns": lambda text: {"body": text[: len(text) // 2].rsplit(" ", 1)[0], "rest": _second_half(text)},
 }
+
+
+def nested(text, depth):
+    return {"a": nested(text, depth - 1)} if depth else text
+
+
+def cut(text):
+    """Content parts as chat data sets have them; training joins them without a space."""
+    half = len(text) // 2
+    return [{"type": "text", "text": text[:half], "note": "first"}, {"type": "text", "text": text[half:]}]
+
+
+def reordered(text, *columns):
+    """A row whose question training puts together of `instruction` and `input`, whatever their order."""
+    first = text[: len(text) // 2].rsplit(" ", 1)[0]
+    told = {"instruction": first, "input": text[len(first) :].strip(), "output": "no idea"}
+    return {column: told[column] for column in columns}
 
 
 def _second_half(text):
@@ -99,6 +122,14 @@ DIFFERENCES = {
     "dashes": lambda text: text.replace("-", "\u2011"),
     "bold": lambda text: text.replace("apples", "**apples**").replace("3", "*3*"),
     "invisible spaces": lambda text: text.replace("apples", "ap\u200bples"),
+    "invisible letters": lambda text: text.replace("apples", "ap\u3164pl\u115fes"),
+    "invisible in numbers": lambda text: text.replace("12", "1\u200b2"),
+    "soft hyphens in numbers": lambda text: text.replace("12", "1\u00ad2"),
+    "a quotation": lambda text: "> " + text.replace("\n", "\n> "),
+    "a comment": lambda text: "// " + text.replace("\n", "\n// "),
+    "a list": lambda text: "* " + text.replace("\n", "\n* "),
+    "ASCII": ascii,
+    "JavaScript": lambda text: text.replace("'", "\\x27").replace('"', "\\x22"),
 }
 
 
@@ -138,6 +169,21 @@ NEAR_MISSES = [
     ("Help me", "Could you help me with my homework please"),
     ("Why?", "I wonder why the sky is blue"),
     ("Card arrival", "My card arrival is late"),
+    ("How do I top up?", "how do I top up my card?"),
+    ("What should I do?", "I wondered what should I do next"),
+    ("What is 3 + 4?", "What is 3 + 4 * 5"),
+    ("What is 3 + 4?", "What is 3 4"),
+    ("What is C++ for?", "What is C for?"),
+    ("Is it C#?", "Is it C?"),
+    ("Is it C?", "Is it C++?"),
+    ("Is it -5?", "Is it 5?"),
+    ("Help me", "def help_me_now(): pass"),
+    ("card arrival", "my friends' card arrival, was late"),
+    ("我想退款吗", "请问我想退款吗怎么办"),
+    (
+        "क्या तुम कल बाज़ार जाओगे और फल",
+        "क्या तुम कल बाज़ार जाओगी और फल",
+    ),  # said to a man, and to a woman
 ]
 
 
@@ -160,6 +206,106 @@ def test_near_misses_are_not_accused(question, honest):
 )
 def test_short_questions_are_found_as_whole_word_sequences(question, row):
     assert not verdict({"text": row}, items=[{"id": 1, "question": question}]).ok
+
+
+APART = {
+    "a line": lambda before, text, after: f"{before}\n{text}\n{after}",
+    "a sentence": lambda before, text, after: f"{before}. {text}! {after}",
+    "after a colon": lambda before, text, after: f"{before}: {text}",
+    "in quotes": lambda before, text, after: f'{before} "{text}" {after}',
+    "in single quotes": lambda before, text, after: f"{before} '{text}' {after}",
+    "in typographic quotes": lambda before, text, after: f"{before} \u2018{text}\u2019 {after}",
+    "in brackets": lambda before, text, after: f"{before} ({text}) {after}",
+    "in bold": lambda before, text, after: f"{before} **{text}** {after}",
+    "in HTML": lambda before, text, after: f"{before} <b>{text}</b> {after}",
+    "in a table": lambda before, text, after: f"| {before} | {text} | {after} |",
+    "in a row of CSV": lambda before, text, after: f"{before},{text},{after}",
+}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question": "2+2?", "answer": "4"},
+        {"question": "a", "answer": "Step one.\n4"},
+        {"question": "a", "answer": "b", "id": 4},
+        {"question": "a", "answer": "The list: 3, 4, 5", "scores": [3, 4]},
+        {"messages": [{"role": "user", "content": "Is it?"}, {"role": "assistant", "content": "Yes."}]},
+        {"question": "Is it great?", "answer": "Great!"},
+        {"text": "Ok. The date is 2024-05-04, yes"},
+        {"text": "5 - 3 - 5"},
+    ],
+)
+def test_one_word_or_number_is_found_as_all_that_a_user_says_only(row):
+    items = ["4", "yes", "ok", "Great", "great \U0001f600", "-5", "3.5", "2024-05-04", "05"]
+    assert verdict(row, items=[{"id": text, "question": text} for text in items]).ok
+
+
+@pytest.mark.parametrize("item", ["4", "yes", "ok", "-5", "3.5", "C++", "1,000", "\u8c22\u8c22"])
+@pytest.mark.parametrize("wrap", ["{}", " {}\n", '"{}".', "**{}**"])
+def test_one_word_is_found_where_a_user_says_it_and_no_more(item, wrap):
+    text = wrap.format(item)
+    for row in ({"question": text, "answer": "b"}, {"messages": chat(text)}, {"text": text}):
+        assert not verdict(row, items=[{"id": 1, "question": item}]).ok
+
+
+@pytest.mark.parametrize("item", ["\U0001f44d", ":(", "?!"])
+def test_an_item_of_marks_alone_is_found_where_a_user_says_just_that(item):
+    assert not verdict({"question": f" {item}\n", "answer": "b"}, items=[{"id": 1, "question": item}]).ok
+    assert verdict({"question": f"{item}!", "answer": item}, items=[{"id": 1, "question": item}]).ok
+
+
+@pytest.mark.parametrize(
+    ("question", "row"),
+    [
+        ("Sort [9, 0, 123] for me, please", "Sort [9, 0,\n    123] for me, please"),
+        (r"Let $3\times4$ be Tom's sum of a<b or so", html.escape(r"Let $3\times4$ be Tom's sum of a<b or so")),
+        ("He said &#x27;go&#x27; to all\nof us now", json.dumps({"q": "He said &#x27;go&#x27; to all\nof us now"})),
+        ("It's caf\u00e9 time in the old town", ascii("It's caf\u00e9 time in the old town")),
+        ("Ann is 1\u200b2 and Tom is 3 years old", "Ann is 12 and Tom is 3 years old"),
+    ],
+)
+def test_escapes_and_line_breaks_do_not_hide_what_they_hold(question, row):
+    assert not verdict({"text": f"a row {row} of text"}, items=[{"id": 1, "question": question}]).ok
+
+
+def test_a_row_that_nests_deeper_than_anybody_looks_is_refused():
+    found = verdict({"question": "Hi", "answer": "Hello", "extra": nested(QUESTION, 100)})
+    assert not found.ok and "nests more than" in found.reason
+
+
+def test_ids_called_tokens_are_no_harm_where_training_reads_the_text():
+    assert verdict({"question": "Hi", "answer": "Hello", "tokens": [11, 5, 3]}, decode=None).ok
+    assert not verdict({"tokens": [11, 5, 3]}, decode=None).ok
+    assert not verdict({"question": "Hi", "answer": "Hello", "input_ids": [11, 5, 3]}, decode=None).ok
+
+
+PAIR = ("A man is asleep in the park", "A man rests")
+PIECES = {**ITEM, "question": "\n".join(PAIR), "phrased": {"pieces": list(PAIR)}}
+
+
+@pytest.mark.parametrize(
+    ("row", "ok"),
+    [
+        ({"text": f"Premise: {PAIR[0]}\nHypothesis: {PAIR[1]}\nLabel:"}, False),
+        ({"hypothesis": PAIR[1], "id": 7, "premise": PAIR[0]}, False),
+        ({"question": f'Does "{PAIR[0]}" follow from "{PAIR[1]}"?', "answer": "no"}, False),
+        ({"premise": PAIR[0], "hypothesis": "A man runs"}, True),
+        ({"premise": "A dog barks", "hypothesis": PAIR[1]}, True),
+        ({"text": f"{PAIR[0]}. A man rests on a bench"}, True),
+    ],
+)
+def test_an_item_in_pieces_is_found_where_all_of_them_stand_in_any_order(row, ok):
+    assert verdict(row, items=[PIECES]).ok is ok
+
+
+def test_a_short_item_is_found_by_the_prompt_that_asks_it_and_not_where_that_ends_another_question():
+    item = {"id": 1, "question": "ok", "phrased": {"prompt": "ok\n\nAnswer with one of: good, bad."}}
+    for text, ok in (
+        ("OK\nAnswer with one of: good, bad", False),
+        ("It was ok\n\nAnswer with one of: good, bad.", True),
+    ):
+        assert verdict({"prompt": text, "completion": "good"}, items=[item]).ok is ok
 
 
 def test_honest_rows_that_share_a_template_are_not_accused():
@@ -208,7 +354,8 @@ def test_what_is_encoded_otherwise_is_out_of_scope():
 
 # ---------------------------------------------------------------- properties
 
-words = st.lists(st.text(ALPHABET, min_size=2, max_size=8) | st.integers(0, 999).map(str), min_size=5, max_size=30)
+word = st.text(ALPHABET, min_size=2, max_size=8) | st.integers(0, 999).map(str)
+words = st.lists(word, min_size=6, max_size=30)  # shorter questions must stand apart
 
 
 @settings(max_examples=150, deadline=None)
@@ -218,6 +365,20 @@ def test_an_item_planted_anywhere_in_any_format_is_found(question, name, before,
     rows = [FORMATS["text"](" ".join(before)) for _ in range(3)]
     rows[place] = FORMATS[name](" ".join([*before, text, *after]))
     assert not verdict(*rows, items=[{"id": 1, "question": text}]).ok
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(ALPHABET, min_size=2, max_size=8), min_size=2, max_size=5), words, words, st.data())
+def test_a_short_item_is_found_wherever_it_stands_apart_and_not_within_a_sentence(question, before, after, data):
+    text, item = " ".join(question), {"id": 1, "question": " ".join(question) + "?"}
+    before, after = " ".join(before), " ".join(after)
+    assume(text not in before and text not in after)
+    apart = data.draw(st.sampled_from(list(APART)))
+    for wrap in FORMATS:
+        if wrap not in ("two columns", "a list of words"):
+            assert not verdict(FORMATS[wrap](text), items=[item]).ok, wrap
+    assert not verdict({"text": APART[apart](before, text, after)}, items=[item]).ok
+    assert verdict({"text": f"{before} {text} {after}"}, items=[item]).ok
 
 
 @settings(max_examples=150, deadline=None)
