@@ -292,7 +292,7 @@ PIECES = {**ITEM, "question": "\n".join(PAIR), "phrased": {"pieces": list(PAIR)}
         ({"question": f'Does "{PAIR[0]}" follow from "{PAIR[1]}"?', "answer": "no"}, False),
         ({"premise": PAIR[0], "hypothesis": "A man runs"}, True),
         ({"premise": "A dog barks", "hypothesis": PAIR[1]}, True),
-        ({"text": f"{PAIR[0]}. A man rests on a bench"}, True),
+        ({"text": f"{PAIR[0]}. Later a man rests on a bench"}, True),
     ],
 )
 def test_an_item_in_pieces_is_found_where_all_of_them_stand_in_any_order(row, ok):
