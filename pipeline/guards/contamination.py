@@ -2,6 +2,9 @@
 
 The comparison is exact up to case, whitespace, punctuation and Unicode form (`pipeline.overlap` says what that means).
 All reserved final items count, whether or not a run's salt selects them. Paraphrases are not this guard's matter.
+Short items are a trade-off. One of two to five words refuses a source where it stands apart, an answer that says just
+that included, and is not seen inside another sentence; a single word, or a bare number, is not seen in an answer or on
+a line of a longer text.
 """
 
 from __future__ import annotations
