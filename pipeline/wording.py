@@ -131,10 +131,11 @@ class Question:
         return tuple(re.findall(r"\d+", text) for text in readings)
 
     @cached_property
-    def signs(self) -> tuple[list[str], list[str]]:
-        """Its arithmetic signs, with and without the marks that begin lines."""
-        text = _EMPHASIS.sub("", self.text)
-        return _SIGNS.findall(text), _SIGNS.findall(_EMPHASIS.sub("", _LINE_MARKS.sub("", self.text)))
+    def signs(self) -> list[list[str]]:
+        """Its arithmetic signs: with and without the marks that begin lines, what nobody sees left out or a space."""
+        unmarked = _LINE_MARKS.sub("", self.text)
+        readings = [_INVISIBLE.sub(instead, text) for text in (self.text, unmarked) for instead in ("", " ")]
+        return [_SIGNS.findall(_EMPHASIS.sub("", text)) for text in readings]
 
     @cached_property
     def breaks(self) -> tuple[set[int], set[int]]:
