@@ -135,7 +135,10 @@ def prepare(name: str, key: ItemsKey, search_items: Sequence[dict[str, Any]]) ->
 
 def _prepare(name: str, key: ItemsKey, questions: list[Phrasing]) -> Prepared:
     raw = catalogue.rows(name, key)
-    overlapping = {hit.row for hit in _scan(raw, questions)}
+    try:
+        overlapping = {hit.row for hit in _scan(raw, questions)}
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
     rows: list[Row] = []
     incomplete: list[int] = []
     for number, row in enumerate(raw):

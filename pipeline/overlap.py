@@ -72,7 +72,7 @@ class Overlap:
         self._numbers: dict[tuple[Question, Stand], int] = {}
         self._streams: dict[str, list[int]] = {}
         self._tiers: dict[int, dict[str, list[int]]] = {}  # prefix size -> prefix -> sizes of questions, in characters
-        self._whole: dict[str, set[int]] = {}  # `bare` texts of users -> items
+        self._whole: dict[str, dict[str, set[int]]] = {}  # streams -> `bare` texts of users -> items
         pieces: dict[int, frozenset[int]] = {}
         for number, asked in enumerate(questions):
             asked = Phrasing(asked) if isinstance(asked, str) else asked
@@ -100,7 +100,7 @@ class Overlap:
 
     def _add_whole(self, number: int, text: str) -> None:
         if key := bare(text):
-            self._whole.setdefault(key, set()).add(number)
+            self._whole.setdefault(_stream(text), {}).setdefault(key, set()).add(number)
 
     def _piece(self, text: str) -> int | None:
         where = stand(fold(text))
@@ -173,18 +173,15 @@ class Overlap:
             return self._find(text)
         return set().union(*(self._find(variant) for variant in variants(text)))
 
-    @cached_property
-    def _longest_whole(self) -> int:
-        return max(map(len, self._whole), default=0)
-
     def _as_wholes(self, messages: list[Message]) -> set[int]:
         """The items that are all that a user says."""
-        if not self._whole:
-            return set()
-        turns = [turn["content"].strip() for turn in messages if turn["role"] in ("user", RAW)]
-        likely = [text for text in turns if len(text) <= 8 * self._longest_whole]  # as long as escapes can make it
-        asked = (bare(variant) for text in likely for variant in variants(text))
-        return set().union(*(self._whole.get(text, set()) for text in asked))
+        items: set[int] = set()
+        if self._whole:
+            told = [turn["content"] for turn in messages if turn["role"] in ("user", RAW)]
+            for text in (variant for each in told for variant in variants(each)):
+                if found := self._whole.get(_stream(text)):
+                    items |= found.get(bare(text), set())
+        return items
 
     def _columns(self, texts: list[tuple[str, str]]) -> dict[int, str]:
         columns: dict[int, str] = {}
@@ -200,6 +197,10 @@ def _messages(row: dict[str, Any]) -> list[Message]:
         return to_messages(row)
     except DataError:
         return []
+
+
+def _stream(text: str) -> str:
+    return "".join(words(fold(text)))
 
 
 def _told(text: str) -> float:
