@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from pipeline import file_items, plugins, worlds
+from pipeline import file_items, plugins, set_items, worlds
 from pipeline.errors import InputError, unknown
 from pipeline.file_items import FileItems
 from pipeline.paths import share
@@ -99,11 +99,21 @@ def recipe_address(benchmark: Benchmark) -> str:
     return str(Path(benchmark.folder).absolute() / benchmark.recipe) if is_file else benchmark.recipe
 
 
-def items_stamp(benchmark: Benchmark) -> list[Any]:
-    """What decides a benchmark's items, beside the key, as plain data."""
+def items_stamp(benchmark: Benchmark) -> list[Any] | None:
+    """What decides a benchmark's final items, beside key and code, as plain data; None: not known without reading."""
     source = _items_of(benchmark)
-    files = file_items.stamp(benchmark.folder, source) if isinstance(source, FileItems) else {}
-    return [benchmark.items, files] if files else [benchmark.items]
+    if isinstance(source, FileItems):
+        return [benchmark.items, file_items.stamp(benchmark.folder, source)]
+    if not isinstance(source, SetItems):
+        return [benchmark.items]
+    read = set_items.stamp(benchmark.folder, source)
+    return None if read is None else [benchmark.items, read]
+
+
+def files(benchmark: Benchmark) -> list[Path]:
+    """The local copies of data sets that a benchmark's items are read from."""
+    source = _items_of(benchmark)
+    return set_items.files(source) if isinstance(source, SetItems) else []
 
 
 def _program(benchmark: Benchmark) -> Program | None:

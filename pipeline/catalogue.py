@@ -9,7 +9,7 @@ Whether its rows are right is for the reader, or a trial, to find out.
 from __future__ import annotations
 
 import random
-import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from pydantic import Field
 from pipeline import generators, rowfiles, set_items, worlds
 from pipeline.errors import DataError, InputError, unknown
 from pipeline.formats import to_messages
-from pipeline.hub import HubSet, hub_rows, local_copy
+from pipeline.hub import HubSet, hub_rows, is_pinned, local_copy
 from pipeline.kept import code_digest, file_digest
 from pipeline.leaves import TOKEN_COLUMNS, leaves
 from pipeline.paths import share
@@ -171,6 +171,12 @@ def copy_of(name: str, beside: str = "") -> Path | None:
     return local_copy(entry) if isinstance(entry, HubEntry) else None
 
 
+def file_of(name: str, beside: str = "") -> Path | None:
+    """The file that a source is read from, its local copy or its own; None for other sources."""
+    entry = find(name, beside).entry
+    return (entry.file.parent / entry.path).absolute() if isinstance(entry, FileEntry) else copy_of(name, beside)
+
+
 def find(name: str, beside: str = "") -> Source:
     """A source by name; the error lists what exists."""
     known = all_sources(beside)
@@ -241,7 +247,7 @@ def stamp(name: str, key: ItemsKey) -> list[Any] | None:
     assert isinstance(entry, HubEntry)
     if (copy := local_copy(entry)) is not None:
         return ["file", file_digest(copy), entry.rows, entry.columns] if copy.is_file() else None
-    if entry.revision and re.fullmatch(r"[0-9a-f]{40}", entry.revision):  # a branch or tag may move
+    if is_pinned(entry):
         return ["hub", entry.id, entry.subset, entry.split, entry.revision, entry.rows, entry.columns]
     return None
 
@@ -274,11 +280,12 @@ def card(name: str, key: ItemsKey) -> Card:
 
 
 def _characters(row: Row) -> int:
-    try:
+    """How many characters a row's texts have: a card is shown of any source, usable or not."""
+    with suppress(DataError):
         return sum(len(message["content"]) for message in to_messages(row))
-    except DataError:  # a card is shown of any source, usable or not
-        readable = {column: value for column, value in row.items() if column not in TOKEN_COLUMNS}
-        return sum(len(text) for _, text in leaves(readable))
+    with suppress(DataError):
+        return sum(len(text) for _, text in leaves({k: row[k] for k in row if k not in TOKEN_COLUMNS}))
+    return 0  # it nests too deeply for anybody to read
 
 
 def _clipped(value: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -17,7 +17,7 @@ from pipeline import catalogue, filters
 from pipeline.errors import DataError, InputError
 from pipeline.formats import IncompleteRow, Message, to_messages
 from pipeline.kept import kept
-from pipeline.overlap import Overlap
+from pipeline.overlap import Overlap, Phrasing, phrasing
 from pipeline.types import DataRef, ItemsKey, Stage
 
 __all__ = ["Built", "Place", "Prepared", "blocks", "build", "prepare", "stream", "to_messages"]
@@ -35,6 +35,7 @@ class Prepared:
     rows: list[Row]
     overlapping: int
     incomplete: list[int]  # numbers (from 1) of rows without a question or an answer
+    stamp: list[Any] | None = None  # what stands for the source's content, as it was read
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Built:
     rows: tuple[list[Row], ...]
     removed: dict[str, int]  # rows that overlapped search items, by source
     filtered: dict[str, int]  # rows that the filters and the limit left out, by source
+    stamps: dict[str, Any] = field(default_factory=dict)  # what stands for each source's content, where that is known
 
     @property
     def counts(self) -> dict[str, int]:
@@ -77,14 +79,16 @@ def build(stage: Stage, key: ItemsKey, search_items: Sequence[dict[str, Any]], s
         raise InputError("data: all weights are 0: give at least one source a weight above 0")
     if len(set(names)) < len(names):
         raise InputError(f"data: a source is named twice in {', '.join(names)}: add up its weights")
-    rows, removed, filtered = [], {}, {}
+    rows: list[list[Row]] = []
+    removed, filtered, stamps = {}, {}, {}
     for reference in mixed:
         source = prepare(reference.name, key, search_items)
         kept = _selected(reference, source, seed)
         rows.append(kept)
+        stamps[reference.name] = source.stamp
         removed[reference.name] = source.overlapping
         filtered[reference.name] = len(source.rows) + len(source.incomplete) - len(kept)
-    return Built(names, tuple(reference.weight for reference in mixed), tuple(rows), removed, filtered)
+    return Built(names, tuple(reference.weight for reference in mixed), tuple(rows), removed, filtered, stamps)
 
 
 def _selected(reference: DataRef, source: Prepared, seed: int) -> list[Row]:
@@ -114,16 +118,27 @@ def prepare(name: str, key: ItemsKey, search_items: Sequence[dict[str, Any]]) ->
     Kept in the cache folder where the source's content is known beforehand (worlds, files, pinned Hub revisions):
     a trial reads its rows in hundredths of a second. Raises as `build`.
     """
-    questions = [str(item["question"]) for item in search_items]
+    questions = [phrasing(item) for item in search_items]
     stamp = catalogue.stamp(name, key)
     if stamp is None:
         return _prepare(name, key, questions)
-    return Prepared(**kept("rows", name, [stamp, questions], lambda: vars(_prepare(name, key, questions))))
+    decides = [stamp, [list(each) for each in questions]]
+
+    def make() -> dict[str, Any]:
+        found = vars(_prepare(name, key, questions))
+        if catalogue.stamp(name, key) != stamp:  # else other rows would be kept as those that the stamp stands for
+            raise DataError(f"{name}: was changed while it was read: leave its files alone, and try again")
+        return found
+
+    return replace(Prepared(**kept("rows", name, decides, make)), stamp=stamp)
 
 
-def _prepare(name: str, key: ItemsKey, questions: list[str]) -> Prepared:
+def _prepare(name: str, key: ItemsKey, questions: list[Phrasing]) -> Prepared:
     raw = catalogue.rows(name, key)
-    overlapping = {hit.row for hit in _scan(raw, questions)}
+    try:
+        overlapping = {hit.row for hit in _scan(raw, questions)}
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
     rows: list[Row] = []
     incomplete: list[int] = []
     for number, row in enumerate(raw):
@@ -138,7 +153,7 @@ def _prepare(name: str, key: ItemsKey, questions: list[str]) -> Prepared:
     return Prepared(rows, len(overlapping), incomplete)
 
 
-def _scan(raw: list[Row], questions: list[str]) -> Iterator[Any]:
+def _scan(raw: list[Row], questions: list[Phrasing]) -> Iterator[Any]:
     # ids without a tokenizer are no texts: `to_messages` refuses such rows with a better reason
     return Overlap(questions).scan(raw, decode=lambda ids: "")
 

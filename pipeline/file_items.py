@@ -15,9 +15,10 @@ from pydantic import Field
 from pipeline import rowfiles
 from pipeline.errors import DataError
 from pipeline.kept import file_digest
-from pipeline.overlap import fold, words
+from pipeline.phrasing import phrased
 from pipeline.set_items import made, utils
 from pipeline.types import Strict
+from pipeline.wording import fold, words
 
 Item = dict[str, Any]
 
@@ -80,9 +81,9 @@ def _read(who: str, folder: str, file: str, seed: int) -> tuple[Item, ...]:
 
 @lru_cache(maxsize=16)
 def _items(who: str, folder: str, file: str, seed: int, *_: int) -> tuple[Item, ...]:
-    path, make = Path(folder) / file, utils(folder).item
+    path, task = Path(folder) / file, utils(folder)
     rows = rowfiles.read_rows(path)
-    items = tuple(made(make, row, number, seed, str(path)) for number, row in enumerate(rows))
+    items = tuple(phrased(made(task.item, row, number, seed, str(path)), task) for number, row in enumerate(rows))
     first: dict[str, int] = {}
     for number, item in enumerate(items, start=1):
         if not str(item["question"]).strip() or not str(item["answer"]).strip():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,11 @@ def local_copy(wanted: HubSet) -> Path | None:
     """The local copy that stands for a data set; None where POSTTRAIN_DATA_ROOT is not set."""
     root = os.environ.get(ROOT)
     return Path(root).expanduser() / (wanted.copy_file or wanted.id) if root else None
+
+
+def is_pinned(wanted: HubSet) -> bool:
+    """Whether a data set cannot change on the Hub: a branch or a tag may move, a commit does not."""
+    return bool(wanted.revision and re.fullmatch(r"[0-9a-f]{40}", wanted.revision))
 
 
 def hub_rows(who: str, wanted: HubSet) -> list[Row]:

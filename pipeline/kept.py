@@ -22,9 +22,11 @@ CODE = (
     "hub.py",
     "leaves.py",
     "overlap.py",
+    "phrasing.py",
     "rowfiles.py",
     "set_items.py",
     "task_items.py",
+    "wording.py",
     "worlds/*.py",
 )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
-from pipeline.overlap import fold, words
+from pipeline.wording import fold, whole_numbers, words
 
 SHARED_WORDS = 0.8
 FEWER_WORDS, SHARED_RUNS = 0.6, 0.75
@@ -58,7 +58,7 @@ class Likeness:
 
 def normalised(text: str) -> tuple[str, ...]:
     """A text's words, folded; a text without any stands for itself."""
-    folded = fold(text)
+    folded = whole_numbers(fold(text))
     return tuple(words(folded)) or (folded.strip(),)
 
 

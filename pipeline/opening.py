@@ -38,6 +38,8 @@ def make_folder(folder: Path, request: RunRequest) -> Lock:
         folders = {role: Path(path) for role, path in models.items() if path}
         if benchmark.program is None and (own := benchmarks.own_folder(request.benchmark)):
             folders["benchmark"] = Path(own)  # a program may well write beside itself
+        read = [path for path in _read_from(request, benchmark) if not any(map(path.is_relative_to, folders.values()))]
+        folders |= {f"file {path}": path for path in read}
         seals = {name: guard.seal(folder, folders) for name, guard in guards.items() if hasattr(guard, "seal")}
         write_json(folder / RUN_FILE, describe_run(request, benchmark, seals))
     except BaseException:
@@ -57,6 +59,14 @@ def sources(request: RunRequest, benchmark: Benchmark) -> list[str]:
     used = [reference.name for stage in request.recipe.stages for reference in stage.data]
     of_kind = [name for name in catalogue.names(benchmark.kind) if catalogue.at_hand(name)]
     return list(dict.fromkeys([*of_kind, *used]))
+
+
+def _read_from(request: RunRequest, benchmark: Benchmark) -> list[Path]:
+    """The files elsewhere that items and rows come from: local copies of data sets, and a source's own file."""
+    beside = request.key.folder
+    known = catalogue.all_sources(beside)
+    found = [catalogue.file_of(name, beside) for name in sources(request, benchmark) if name in known]
+    return sorted({path for path in (*benchmarks.files(benchmark), *found) if path is not None and path.is_file()})
 
 
 def facts(request: RunRequest, benchmark: Benchmark) -> dict[str, Any]:

@@ -1,42 +1,34 @@
 """Where the questions of benchmark items stand verbatim in rows of training data. Pure Python, no plugin.
 
-Exact means: the item's whole question, up to case, whitespace, punctuation and Unicode form. Texts are compared as
-streams of their letters and digits; an index from the first characters to whole questions makes that one dictionary
-look-up per word. What only shares a template with an item, a changed word or number included, is no match.
+Exact means: the item's whole question, up to case, whitespace, punctuation and Unicode form (`pipeline.wording` says
+what that is). Texts are compared as streams of their letters and digits; an index from the first characters to whole
+questions makes that one dictionary look-up per word. What only shares a template with an item, a changed word or
+number included, is no match.
 
-Differences that are still not forgiven, because they change the question: a space put into or taken out of a word
-(`nowhere`, `now here`), numbers (`3.5`, `35`), and another arithmetic sign in the same place (`3 + 4`, `3 - 4`).
-A question of up to three words must stand alone: phrases that short occur in honest text.
+An item is also found by the prompt that asks it, and, if it is told in several pieces, where every piece stands in the
+row, in whatever order. A question of up to five words must stand apart, as a text, line, sentence or quotation: within
+other people's sentences phrases that short are no accident. One word, bare numbers or an emoji must be all that a user
+says (or the whole of a `text`).
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate, pairwise
-from typing import Any
-from unicodedata import normalize
+from itertools import accumulate
+from re import compile as pattern
+from typing import Any, NamedTuple
 
+from pipeline.errors import DataError
+from pipeline.formats import RAW, Message, to_messages
 from pipeline.leaves import Decode, leaves, variants
+from pipeline.wording import WORD, Question, Stand, bare, fold, goes_on, parts, size, stand, words
 
-# scripts written without spaces: every character is a word, so that a match may begin anywhere
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
-_ASCII_WORD = re.compile(r"[a-z0-9]+")
-
-_DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
-_THOUSANDS = re.compile(r"(?<=\d)[,\s']\s?(?=\d{3}(?!\d))")
-_EMPHASIS = re.compile(r"(?<!\w)\*+(?=\w)|(?<=\w)\*+(?!\w)")
-# a dash or slash is a sign only before a number or a variable; elsewhere it is punctuation
-_SIGNS = re.compile(r"[+*=<>^\u00d7\u00f7]|[-/](?=\s*(?:\d|[^\W\d_]\b))")
-
-_NUMBER_GOES_ON = re.compile(r"\d[.,]\d")
-
+_NUMBER_GOES_ON = pattern(r"\d[.,]\d")
 _PREFIXES = (48, 24, 12)  # characters of the index's tiers; the longer, the fewer questions share one
-STANDS_ALONE = 3  # questions of up to so many words
+SEVERAL = 6  # words in those pieces of an item that are more than a word or a number, for it to be known by them
 
 
 @dataclass(frozen=True)
@@ -48,110 +40,172 @@ class Hit:
     item: int
 
 
-def fold(text: str) -> str:
-    """The text in one case and one Unicode form (NFKC), dashes alike."""
-    if text.isascii():
-        return text.lower()
-    return _DASHES.sub("-", normalize("NFKC", normalize("NFKC", text).casefold()))
+class Phrasing(NamedTuple):
+    """All that an item is looked for by. `prompt` asks the question in more words; `pieces` are what it consists of."""
+
+    question: str
+    prompt: str = ""
+    pieces: tuple[str, ...] = ()
 
 
-def words(folded: str) -> list[str]:
-    """The words of a folded text: runs of letters and digits."""
-    return (_ASCII_WORD if folded.isascii() else _WORD).findall(folded)
+def phrasing(item: dict[str, Any]) -> Phrasing:
+    """The phrasing of an item (see `pipeline.phrasing`). Raises KeyError: it has no question."""
+    more = item.get("phrased") or {}
+    return Phrasing(str(item["question"]), more.get("prompt", ""), tuple(more.get("pieces", ())))
 
 
-@dataclass(frozen=True)
-class _Question:
-    """What must agree, beyond the stream of letters and digits, between a question and a place in a row."""
+@dataclass
+class _Wanted:
+    """A text to find: the items that are found with it, and those that are if other texts are found as well."""
 
-    text: str  # folded, from its first word to its last
-
-    @cached_property
-    def numbers(self) -> list[str]:
-        return re.findall(r"\d+", _THOUSANDS.sub("", self.text))
-
-    @cached_property
-    def signs(self) -> list[str]:
-        return _SIGNS.findall(_EMPHASIS.sub("", self.text))
-
-    @cached_property
-    def breaks(self) -> tuple[set[int], set[int]]:
-        """Places in the stream where a word ends: all of them, and those with whitespace."""
-        every: set[int] = set()
-        spaced: set[int] = set()
-        at = 0
-        for left, right in pairwise(_WORD.finditer(self.text)):
-            at += len(left[0])
-            every.add(at)
-            if any(character.isspace() for character in self.text[left.end() : right.start()]):
-                spaced.add(at)
-        return every, spaced
-
-    def agrees(self, other: _Question) -> bool:
-        """Whether two texts with the same letters and digits are the same question."""
-        if self.numbers != other.numbers:
-            return False
-        if self.signs != other.signs and self.signs and other.signs:  # none at all: punctuation was stripped
-            return False
-        return self.breaks[1] <= other.breaks[0] and other.breaks[1] <= self.breaks[0]
+    question: Question
+    stand: Stand
+    items: set[int] = field(default_factory=set)
+    with_others: list[tuple[int, frozenset[int]]] = field(default_factory=list)
 
 
 class Overlap:
     """An index of questions. Build it once, then scan any number of sources: about 20 microseconds for a short row."""
 
-    def __init__(self, questions: Sequence[str]) -> None:
-        self._questions: dict[str, list[tuple[int, _Question, bool]]] = {}
+    def __init__(self, questions: Sequence[str | Phrasing]) -> None:
+        self._wanted: list[_Wanted] = []
+        self._numbers: dict[tuple[Question, Stand], int] = {}
+        self._streams: dict[str, list[int]] = {}
         self._tiers: dict[int, dict[str, list[int]]] = {}  # prefix size -> prefix -> sizes of questions, in characters
-        for number, question in enumerate(questions):
-            self._add(number, fold(question))
+        self._whole: dict[str, dict[str, set[int]]] = {}  # streams -> `bare` texts of users -> items
+        pieces: dict[int, frozenset[int]] = {}
+        for number, asked in enumerate(questions):
+            asked = Phrasing(asked) if isinstance(asked, str) else asked
+            self._add(number, asked)
+            if len(asked.pieces) > 1 and sum(filter(lambda words: words > 1, map(_told, asked.pieces))) >= SEVERAL:
+                pieces[number] = frozenset(at for piece in asked.pieces if (at := self._piece(piece)) is not None)
+        uses: dict[int, int] = {}
+        for at in (at for some in pieces.values() for at in some):
+            uses[at] = uses.get(at, 0) + 1
+        for number, some in pieces.items():  # the rarest piece asks for the others: many items may share one
+            rarest = min(some, key=lambda at: (uses[at], at))
+            self._wanted[rarest].with_others.append((number, some - {rarest}))
 
-    def _add(self, number: int, folded: str) -> None:
-        found = list(_WORD.finditer(folded))
+    def _add(self, number: int, asked: Phrasing) -> None:
+        for text in (asked.question, *variants(asked.question)):  # a question may hold what looks like an escape
+            where = stand(fold(text))
+            if where is Stand.WHOLE:
+                self._add_whole(number, text)
+            elif (at := self._number(text, where)) is not None:
+                self._wanted[at].items.add(number)
+        if asked.prompt and stand(fold(asked.question)) is not Stand.ANYWHERE:
+            self._add_whole(number, asked.prompt)  # a longer question may end in a short one
+        elif asked.prompt and (at := self._number(asked.prompt, Stand.ANYWHERE)) is not None:
+            self._wanted[at].items.add(number)
+
+    def _add_whole(self, number: int, text: str) -> None:
+        if key := bare(text):
+            self._whole.setdefault(_stream(text), {}).setdefault(key, set()).add(number)
+
+    def _piece(self, text: str) -> int | None:
+        where = stand(fold(text))
+        return self._number(text, Stand.APART if where is Stand.WHOLE else where)
+
+    def _number(self, text: str, where: Stand) -> int | None:
+        """The place of a text among all that are wanted; None if it has no words."""
+        folded = fold(text)
+        found = list(WORD.finditer(folded))
         if not found:
-            return  # nothing but punctuation: no text to recognise it by
+            return None
+        question = Question.at(folded, found[0].start(), found[-1].end())
+        if (question, where) in self._numbers:
+            return self._numbers[question, where]
         stream = "".join(word[0] for word in found)
-        size = next((prefix for prefix in _PREFIXES if prefix <= len(stream)), len(stream))
-        sizes = self._tiers.setdefault(size, {}).setdefault(stream[:size], [])
+        prefix = next((prefix for prefix in _PREFIXES if prefix <= len(stream)), len(stream))
+        sizes = self._tiers.setdefault(prefix, {}).setdefault(stream[:prefix], [])
         if len(stream) not in sizes:
             sizes.append(len(stream))
-        question = _Question(folded[found[0].start() : found[-1].end()])
-        self._questions.setdefault(stream, []).append((number, question, len(found) <= STANDS_ALONE))
+        at = self._numbers[question, where] = len(self._wanted)
+        self._wanted.append(_Wanted(question, where))
+        self._streams.setdefault(stream, []).append(at)
+        return at
 
     def find(self, text: str) -> set[int]:
         """The numbers of the questions that stand in a text as it is (no escapes undone)."""
+        return self._items(self._find(text))
+
+    def _find(self, text: str) -> set[int]:
         place = _Text(text)
         stream, ends = place.stream, place.ends
-        hits: set[int] = set()
-        for size, prefixes in self._tiers.items():
-            for at in [at for at in ends if stream[at : at + size] in prefixes]:
-                for length in prefixes[stream[at : at + size]]:
-                    for number, question, short in self._questions.get(stream[at : at + length], ()):
-                        if place.holds(question, at, at + length, short):
-                            hits.add(number)
-        return hits
+        found: set[int] = set()
+        for prefix, prefixes in self._tiers.items():
+            for at in [at for at in ends if stream[at : at + prefix] in prefixes]:
+                for length in prefixes[stream[at : at + prefix]]:
+                    for wanted in self._streams.get(stream[at : at + length], ()):
+                        if wanted not in found and place.holds(self._wanted[wanted], at, at + length):
+                            found.add(wanted)
+        return found
+
+    def _items(self, found: set[int]) -> set[int]:
+        """The items that are found with certain texts."""
+        items: set[int] = set()
+        for at in found:
+            items |= self._wanted[at].items
+            items.update(number for number, others in self._wanted[at].with_others if others <= found)
+        return items
 
     def scan(self, rows: Iterable[dict[str, Any]], decode: Decode | None = None) -> Iterator[Hit]:
         """Every item that stands in a row, in any column and format: nested, JSON in text, token ids (by `decode`).
 
-        A question spread over several columns of a row is found too, and named `a+b`. Raises DataError if rows hold
-        token ids and there is no `decode`.
+        The row is read as it is, and as the conversation that training makes of it. A question spread over several
+        columns of a row is found too, and named `a+b`. Raises DataError if rows hold token ids and there is no
+        `decode`, or nest too deeply.
         """
         for number, row in enumerate(rows):
-            parts = leaves(row, decode)
-            found = self._in_any("\n".join([text for _, text in parts]))
-            columns = self._columns(parts) if found else {}
-            for item in sorted(found):
-                yield Hit(number, columns.get(item, "+".join(dict.fromkeys(column for column, _ in parts))), item)
+            messages = _messages(row)
+            texts = leaves(row, decode, is_told=bool(messages))
+            text, told = "\n".join([text for _, text in texts]), "\n".join([turn["content"] for turn in messages])
+            found = self._in_any(text)
+            if told not in text:
+                found |= self._in_any(told)
+            items = self._items(found) | self._as_wholes(messages)
+            columns = self._columns(texts) if items else {}
+            for item in sorted(items):
+                yield Hit(number, columns.get(item, "+".join(dict.fromkeys(column for column, _ in texts))), item)
 
     def _in_any(self, text: str) -> set[int]:
-        return set().union(*(self.find(variant) for variant in variants(text)))
+        if "\\" not in text and "&" not in text:  # of nearly all texts
+            return self._find(text)
+        return set().union(*(self._find(variant) for variant in variants(text)))
 
-    def _columns(self, parts: list[tuple[str, str]]) -> dict[int, str]:
+    def _as_wholes(self, messages: list[Message]) -> set[int]:
+        """The items that are all that a user says."""
+        items: set[int] = set()
+        if self._whole:
+            told = [turn["content"] for turn in messages if turn["role"] in ("user", RAW)]
+            for text in (variant for each in told for variant in variants(each)):
+                if found := self._whole.get(_stream(text)):
+                    items |= found.get(bare(text), set())
+        return items
+
+    def _columns(self, texts: list[tuple[str, str]]) -> dict[int, str]:
         columns: dict[int, str] = {}
-        for column, text in parts:
-            for item in self._in_any(text):
+        for column, text in texts:
+            for item in self._items(self._in_any(text)):
                 columns.setdefault(item, column)
         return columns
+
+
+def _messages(row: dict[str, Any]) -> list[Message]:
+    """The conversation that training makes of a row; empty if it makes none."""
+    try:
+        return to_messages(row)
+    except DataError:
+        return []
+
+
+def _stream(text: str) -> str:
+    return "".join(words(fold(text)))
+
+
+def _told(text: str) -> float:
+    """The words of a text that are no numbers."""
+    return size(" ".join(word for word in words(fold(text)) if not word.isnumeric()))
 
 
 class _Text:
@@ -165,9 +219,9 @@ class _Text:
 
     @cached_property
     def _places(self) -> list[tuple[int, int]]:
-        return [word.span() for word in _WORD.finditer(self.folded)]
+        return [word.span() for word in WORD.finditer(self.folded)]
 
-    def holds(self, question: _Question, begin: int, end: int, short: bool) -> bool:
+    def holds(self, wanted: _Wanted, begin: int, end: int) -> bool:
         """Whether the stretch of the stream from `begin` to `end`, equal to the question's, is that question."""
         first = bisect_left(self.ends, begin)
         after = bisect_left(self.ends, end)
@@ -176,13 +230,21 @@ class _Text:
         start, stop = self._places[first][0], self._places[after - 1][1]
         if _NUMBER_GOES_ON.match(self.folded, stop - 1):
             return False
-        if short and not (self._is_edge(first) and self._is_edge(after)):
+        edges = ((first, True), (after, False))
+        if wanted.stand is Stand.APART and not all(self._is_edge(word, opening) for word, opening in edges):
             return False
-        return question.agrees(_Question(self.folded[start:stop]))
+        if wanted.question.is_short and any(goes_on(*self._between(word)) for word, _ in edges if self._inner(word)):
+            return False
+        return wanted.question.agrees(Question.at(self.folded, start, stop))
 
-    def _is_edge(self, word: int) -> bool:
-        """Whether the text begins, ends, breaks its line or has punctuation before word number `word`."""
-        if word in (0, len(self._places)):
-            return True
-        gap = self.folded[self._places[word - 1][1] : self._places[word][0]]
-        return "\n" in gap or any(not character.isspace() and character not in "'\u2019-" for character in gap)
+    def _inner(self, word: int) -> bool:
+        """Whether there are words both before and from word number `word` on."""
+        return 0 < word < len(self._places)
+
+    def _between(self, word: int) -> tuple[str, str, str]:
+        """What stands before word number `word`, the word before that, and the word itself."""
+        (begin, end), (start, stop) = self._places[word - 1], self._places[word]
+        return self.folded[end:start], self.folded[begin:end], self.folded[start:stop]
+
+    def _is_edge(self, word: int, opening: bool) -> bool:
+        return not self._inner(word) or parts(*self._between(word), opening)

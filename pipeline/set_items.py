@@ -18,7 +18,9 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from pipeline.errors import DataError, InputError
-from pipeline.hub import HubSet, hub_rows, local_copy
+from pipeline.hub import HubSet, hub_rows, is_pinned, local_copy
+from pipeline.kept import file_digest
+from pipeline.phrasing import phrased
 from pipeline.types import Strict
 
 Item = dict[str, Any]
@@ -107,7 +109,7 @@ def split_items(who: str, folder: str, found: SetItems, split: str, seed: int, n
     if wanted is None:
         return []
     made = [
-        _items(who, folder, name, found.sets[name].model_dump_json(), seed, _copies(found.sets[name]))
+        _items(who, folder, name, found.sets[name].model_dump_json(), seed, _states(folder, found.sets[name]))
         for name in wanted.sets
     ]
     items = [item for some in made for item in some if wanted.begin <= place(item) < wanted.end]
@@ -144,21 +146,42 @@ def place(item: Item) -> float:
 
 
 def _copies(wanted: ItemSet) -> tuple[str, ...]:
-    """The local copies that are read: items that are kept must not outlive a change of POSTTRAIN_DATA_ROOT."""
+    """The local copies that are read."""
     copies = [local_copy(each) for each in (wanted, wanted.answers()) if each is not None]
     return tuple(str(copy) for copy in copies if copy is not None)
 
 
+def _states(folder: str, wanted: ItemSet) -> tuple[Any, ...]:
+    """What items that are kept in memory must not outlive: other copies, other content, another `utils.py`."""
+    paths = [*map(Path, _copies(wanted)), Path(folder) / "utils.py"]
+    states = [(str(path), path.stat()) for path in paths if path.is_file()]
+    return tuple((name, state.st_mtime_ns, state.st_size) for name, state in states)
+
+
+def files(found: SetItems) -> list[Path]:
+    """The local copies that all splits are read from."""
+    return [Path(copy) for wanted in found.sets.values() for copy in _copies(wanted)]
+
+
+def stamp(folder: str, found: SetItems) -> list[Any] | None:
+    """What decides the final items beside the description; None where they lie on the Hub and may have moved there."""
+    sets = [found.sets[name] for name in found.final.sets]
+    if not all(_copies(wanted) or is_pinned(wanted) for wanted in sets):
+        return None
+    paths = [*(Path(copy) for wanted in sets for copy in _copies(wanted)), Path(folder) / "utils.py"]
+    return [[str(path), file_digest(path) if path.is_file() else None] for path in paths]
+
+
 @lru_cache(maxsize=32)
-def _items(who: str, folder: str, name: str, spec: str, seed: int, copies: tuple[str, ...]) -> tuple[Item, ...]:
+def _items(who: str, folder: str, name: str, spec: str, seed: int, _states: tuple[Any, ...]) -> tuple[Item, ...]:
     wanted = ItemSet.model_validate_json(spec)
     made_by = utils(folder)
     make: MakeItem = made_by.item
     rows = [row for row in hub_rows(f"benchmark '{who}'", wanted) if getattr(made_by, "belongs", _any)(row)]
     if wanted.key is not None:
         rows = _with_answers(who, rows, wanted, wanted.key)
-    return tuple({**made(make, row, number, seed, f"benchmark '{who}': {name}"), "set": name}
-                 for number, row in enumerate(rows))  # fmt: skip
+    items = [made(make, row, number, seed, f"benchmark '{who}': {name}") for number, row in enumerate(rows)]
+    return tuple({**phrased(item, made_by), "set": name} for item in items)
 
 
 def made(make: MakeItem, row: dict[str, Any], number: int, seed: int, where: str) -> Item:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from pipeline import benchmarks, data, plugins, programs, scoring_progress
-from pipeline.errors import PosttrainError
+from pipeline.errors import DataError, PosttrainError
 from pipeline.evaluate import Evaluation, evaluate
-from pipeline.inspection import inspect_source
+from pipeline.inspection import inspected
 from pipeline.jobs import ITEMS, JOB, OUTCOME, TrialJob
 from pipeline.keeping import DOES_NOT_STOP
 from pipeline.paths import read_json, write_json, write_jsonl
@@ -41,6 +42,7 @@ class TrialRun:
         self.begun = time.monotonic()
         self.waited = max(0.0, time.time() - job.proposed_at) if job.proposed_at else 0.0  # for this process
         self.verdicts: list[Verdict] = []
+        self.stamps: dict[str, Any] = {}  # of the sources, as the guards saw them
         self.built: list[data.Built] = []
         self.stages: Stages | None = None
         self.evaluation: Evaluation | None = None
@@ -58,6 +60,7 @@ class TrialRun:
             return
         items = benchmarks.items(benchmark, "search", job.key)
         self.built = [data.build(stage, job.key, items, job.recipe.seed) for stage in job.recipe.stages]
+        self._check_stamps()
         self.stages = Stages(self._in_time(), self.folder, self.built)
         self._score(self.stages.run(), benchmark)
 
@@ -70,10 +73,18 @@ class TrialRun:
         """Every source that is used, before a row of it is; of the good verdicts one per guard is kept."""
         guards = {name: plugins.load("guards", name) for name in self.job.guards}
         names = dict.fromkeys(ref.name for stage in self.job.recipe.stages for ref in stage.data if ref.weight > 0)
-        found = [verdict for name in names for verdict in inspect_source(name, self.job.key, benchmark, guards)]
+        looked = {name: inspected(name, self.job.key, benchmark, guards) for name in names}
+        self.stamps = {name: each.stamp for name, each in looked.items()}
+        found = [verdict for each in looked.values() for verdict in each.verdicts]
         refused = [verdict for verdict in found if not verdict.ok]
         good = {verdict.guard: verdict for verdict in found if verdict.ok}
         self.verdicts = refused or list(good.values())
+
+    def _check_stamps(self) -> None:
+        """Raises DataError where a source's rows are not those that the guards have seen."""
+        for name, stamp in (pair for built in self.built for pair in built.stamps.items()):
+            if stamp != self.stamps.get(name):
+                raise DataError(f"{name}: was changed after the guards had looked at it: leave its files alone")
 
     def _score(self, model_path: str, benchmark: Benchmark) -> None:
         wanted = benchmark.program is None

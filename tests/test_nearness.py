@@ -26,6 +26,8 @@ from pipeline.nearness import Likeness, near, normalised
         ("???", "!!!", False),
         ("Ｗｈｅｒｅ　ｉｓ it", "where is it", True),
         ("我的卡在哪里", "我的卡在哪里？", True),
+        ("I paid 1\u200b20 euros for it", "I paid 120 euros for it", True),
+        ("I paid 1 20 euros for it", "I paid 120 euros for it", False),
     ],
 )
 def test_near_is_what_a_reader_would_call_the_same_question(one, other, is_near):

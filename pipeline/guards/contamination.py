@@ -2,6 +2,9 @@
 
 The comparison is exact up to case, whitespace, punctuation and Unicode form (`pipeline.overlap` says what that means).
 All reserved final items count, whether or not a run's salt selects them. Paraphrases are not this guard's matter.
+Short items are a trade-off. One of two to five words refuses a source where it stands apart, an answer that says just
+that included, and is not seen inside another sentence; a single word, or a bare number, is not seen in an answer or on
+a line of a longer text.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from typing import Any
 
 from pipeline.errors import DataError, InputError
 from pipeline.leaves import Decode
-from pipeline.overlap import Hit, Overlap
+from pipeline.overlap import Hit, Overlap, phrasing
 from pipeline.types import Verdict
 
 QUOTED = 5  # rows in the evidence
@@ -29,7 +32,7 @@ def on_source(
     The evidence names places (rows are counted from 1) and ids, never a question or an answer: agents read verdicts.
     """
     try:
-        hits = list(Overlap([str(item["question"]) for item in final_items]).scan(rows, decode))
+        hits = list(Overlap([phrasing(item) for item in final_items]).scan(rows, decode))
     except KeyError:
         raise InputError(f"contamination: a final item has no 'question': it cannot be looked for in {name}") from None
     except DataError as error:

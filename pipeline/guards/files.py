@@ -2,7 +2,8 @@
 
 `seal` takes their fingerprints into DIR/sealed/files.json, `on_finish` compares. Covered are this package's files,
 evals/, recipes/data/, lm-eval's version and code (its bundled tasks are not used), the model folders, and what lies in
-DIR/sealed/ at the start. What this detects: any change of a file up to 64 MiB. Of a larger one (weights): another size
+DIR/sealed/ at the start, and the files elsewhere that items and rows are read from (the local copies of data sets below
+POSTTRAIN_DATA_ROOT). What this detects: any change of a file up to 64 MiB. Of a larger one (weights): another size
 or time of writing, or a change within 64 sampled blocks at secret places, the first and last among them; who edits
 elsewhere *and* sets the time back is not seen. Nor are installed libraries other than lm-eval, compiled `.pyc` files,
 or a file changed and changed back in between.
@@ -29,18 +30,19 @@ BLOCK = 64 * 2**10  # bytes; 64 of them are read in hundredths of a second
 NAMED = 5  # changed files in the reason
 _SEALED = "sealed"
 BENCHMARK = "benchmark"  # among the folders: the user's own, which does not lie in evals/
+FILE = "file "  # before the path of a single file among them
 _MANIFEST = "files.json"
 
 
 def seal(run_folder: Path, models: Mapping[str, Path]) -> str:
     """Take the fingerprints at the start of a run, once its salt is written; return the digest of all of them.
 
-    `models` are folders by what they are: `base`, `instruct`, and `benchmark` where it is one of the user's own. A
-    model that is no folder (a Hub id) is not covered.
+    `models` are folders by what they are: `base`, `instruct`, and `benchmark` where it is one of the user's own; and
+    single files, by `file PATH`. A model that is no folder (a Hub id) is not covered.
     Keep the digest where the run is recorded and give it to `on_finish`: it shows an exchanged manifest.
     """
     secret = secrets.token_hex(8)
-    folders = {role: str(Path(path).resolve()) for role, path in models.items() if Path(path).is_dir()}
+    folders = {role: str(Path(path).resolve()) for role, path in models.items() if Path(path).exists()}
     manifest = {"secret": secret, "models": folders, "files": _take(run_folder, folders, secret)}
     write_json(run_folder / _SEALED / _MANIFEST, manifest, mode=0o600)
     return digest(manifest)
@@ -72,7 +74,7 @@ def _differences(before: Mapping[str, str], after: Mapping[str, str]) -> Iterato
         elif before[name] != after[name]:
             yield f"{name} was changed"
     # a new file takes effect only beside known ones: a benchmark that a user adds meanwhile is no harm
-    folders = {name.rpartition("/")[0] for name in before} - {_SEALED}
+    folders = {name.rpartition("/")[0] for name in before if not name.startswith(FILE)} - {_SEALED}
     for name in sorted(after.keys() - before.keys()):
         if name.rpartition("/")[0] in folders:
             yield f"{name} was added"
@@ -84,11 +86,11 @@ def _take(run_folder: Path, models: Mapping[str, str], secret: str) -> dict[str,
         "pipeline": PACKAGE,
         "evals": share("evals"),
         "recipes/data": share("recipes") / "data",
-        **{f"model {role}" if role != BENCHMARK else role: Path(path) for role, path in models.items()},
+        **{role if _is_plain(role) else f"model {role}": Path(path) for role, path in models.items()},
         _SEALED: run_folder / _SEALED,
     }
     found = {
-        f"{label}/{path.relative_to(root).as_posix()}": fingerprint(path, secret)
+        f"{label}/{path.relative_to(root).as_posix()}" if path != root else label: fingerprint(path, secret)
         for label, root in roots.items()
         for path in _files(root)
     }
@@ -96,7 +98,15 @@ def _take(run_folder: Path, models: Mapping[str, str], secret: str) -> dict[str,
     return {**found, **_harness(secret)}
 
 
+def _is_plain(role: str) -> bool:
+    """Whether a file is named by what it is alone: no model's."""
+    return role == BENCHMARK or role.startswith(FILE)
+
+
 def _files(root: Path) -> Iterator[Path]:
+    if root.is_file():
+        yield root
+        return
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
         hidden = any(part.startswith(".") or part in ("__pycache__", "_share") for part in parts)

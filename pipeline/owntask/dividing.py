@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.nearness import near
-from pipeline.overlap import Overlap
+from pipeline.overlap import Overlap, Phrasing
 from pipeline.owntask.reading import Example
 
 FINAL_SHARE, SEARCH_SHARE = 0.2, 0.1  # of the unit interval, from 0 on
@@ -109,7 +109,8 @@ def _apart(rows: list[Example], items: list[Example], left_out: LeftOut, split: 
     """Rows of a split without those that ask what `items` ask, nearly, or within a longer text."""
     found = near([row.input for row in rows], [item.input for item in items])
     shown = [{"text": text(row), "target": row.target} for row in rows]
-    holding = {hit.row: hit.item for hit in Overlap([item.input for item in items]).scan(shown)}
+    asked = [Phrasing(item.input, text(item), tuple(filter(str.strip, item.pieces))) for item in items]
+    holding = {hit.row: hit.item for hit in Overlap(asked).scan(shown)}
     kept = []
     for number, row in enumerate(rows):
         item = found.get(number, holding.get(number))

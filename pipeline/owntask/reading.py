@@ -21,13 +21,15 @@ MANY_COLUMNS = 12  # more are not listed in an error
 class Example:
     """One row. `number` counts the file's rows from 1, the header apart; `columns` has all names, and used ones' texts.
 
-    `input` is all that the row puts into the prompt: its input column, and others where the prompt has them.
+    `input` is all that the row puts into the prompt: its input column, and others where the prompt has them; `pieces`
+    has the columns one by one.
     """
 
     number: int
     input: str
     target: str
     columns: dict[str, str]
+    pieces: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -58,9 +60,10 @@ def read_examples(path: Path, input_column: str, target_column: str, also: Colle
 
 def asking(examples: Sequence[Example], columns: Sequence[str]) -> list[Example]:
     """The same examples where a prompt has these columns, in this order; what is empty stays so."""
+    told = [tuple(each.columns.get(name, "") for name in columns) for each in examples]
     return [
-        replace(each, input="\n".join(each.columns.get(name, "") for name in columns)) if each.input.strip() else each
-        for each in examples
+        replace(each, input="\n".join(pieces), pieces=pieces) if each.input.strip() else each
+        for each, pieces in zip(examples, told, strict=True)
     ]
 
 

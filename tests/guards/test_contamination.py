@@ -51,6 +51,12 @@ FORMATS = {
     "an odd column": lambda text: {"question": "Hi", "answer": "Hello", "metadata": text},
     "nested dicts": lambda text: {"messages": chat("Hi"), "extra": {"source": {"original": [text]}}},
     "a dict's key": lambda text: {"scores": {text: 1.0}},
+    "deep in dicts": lambda text: {"question": "Hi", "answer": "Hello", "extra": nested(text, 30)},
+    "a column's name": lambda text: {"question": "Hi", "answer": "Hello", text: 1.0},
+    "a role's name": lambda text: {"question": "Hi", "answer": "Hello", "type": text},
+    "content parts cut in a word": lambda text: {"messages": [{**chat(text)[0], "content": cut(text)}, chat("")[1]]},
+    "input before instruction": lambda text: reordered(text, "input", "output", "instruction"),
+    "answer between instruction and input": lambda text: reordered(text, "instruction", "output", "input"),
     "JSON in a string": lambda text: {"data": json.dumps({"q": text, "a": 4})},
     "JSON in ASCII in JSON": lambda text: {"data": json.dumps(json.dumps({"rows": [text]}))},
     "JSON within other text": lambda text: {"text": f"Here is the row: {json.dumps({'q': text})} -- end"},
@@ -62,6 +68,24 @@ FORMATS = {
     "a list of words": lambda text: {"words": text.split()},
     "two columns": lambda text: {"body": text[: len(text) // 2].rsplit(" ", 1)[0], "rest": _second_half(text)},
 }
+
+
+def nested(text, depth):
+    return {"a": nested(text, depth - 1)} if depth else text
+
+
+def cut(text):
+    """Content parts as chat data sets have them; training joins them without a space."""
+    half = len(text) // 2
+    return [{"type": "text", "text": text[:half], "note": "first"}, {"type": "text", "text": text[half:]}]
+
+
+def reordered(text, *columns):
+    """A row whose question training puts together of `instruction` and `input`, whatever their order."""
+    told = text.split(" ")
+    half = len(told) // 2
+    told = {"instruction": " ".join(told[:half]), "input": " ".join(told[half:]), "output": "no idea"}
+    return {column: told[column] for column in columns}
 
 
 def _second_half(text):
@@ -99,6 +123,14 @@ DIFFERENCES = {
     "dashes": lambda text: text.replace("-", "\u2011"),
     "bold": lambda text: text.replace("apples", "**apples**").replace("3", "*3*"),
     "invisible spaces": lambda text: text.replace("apples", "ap\u200bples"),
+    "invisible letters": lambda text: text.replace("apples", "ap\u3164pl\u115fes"),
+    "invisible in numbers": lambda text: text.replace("12", "1\u200b2"),
+    "soft hyphens in numbers": lambda text: text.replace("12", "1\u00ad2"),
+    "a quotation": lambda text: "> " + text.replace("\n", "\n> "),
+    "a comment": lambda text: "// " + text.replace("\n", "\n// "),
+    "a list": lambda text: "* " + text.replace("\n", "\n* "),
+    "ASCII": ascii,
+    "JavaScript": lambda text: text.replace("'", "\\x27").replace('"', "\\x22"),
 }
 
 
@@ -138,6 +170,21 @@ NEAR_MISSES = [
     ("Help me", "Could you help me with my homework please"),
     ("Why?", "I wonder why the sky is blue"),
     ("Card arrival", "My card arrival is late"),
+    ("How do I top up?", "how do I top up my card?"),
+    ("What should I do?", "I wondered what should I do next"),
+    ("What is 3 + 4?", "What is 3 + 4 * 5"),
+    ("What is 3 + 4?", "What is 3 4"),
+    ("What is C++ for?", "What is C for?"),
+    ("Is it C#?", "Is it C?"),
+    ("Is it C?", "Is it C++?"),
+    ("Is it -5?", "Is it 5?"),
+    ("Help me", "def help_me_now(): pass"),
+    ("card arrival", "my friends' card arrival, was late"),
+    ("我想退款吗", "请问我想退款吗怎么办"),
+    (
+        "क्या तुम कल बाज़ार जाओगे और फल",
+        "क्या तुम कल बाज़ार जाओगी और फल",
+    ),  # said to a man, and to a woman
 ]
 
 
@@ -160,6 +207,31 @@ def test_near_misses_are_not_accused(question, honest):
 )
 def test_short_questions_are_found_as_whole_word_sequences(question, row):
     assert not verdict({"text": row}, items=[{"id": 1, "question": question}]).ok
+
+
+@pytest.mark.parametrize(
+    ("question", "row"),
+    [
+        ("Sort [9, 0, 123] for me, please", "Sort [9, 0,\n    123] for me, please"),
+        (r"Let $3\times4$ be Tom's sum of a<b or so", html.escape(r"Let $3\times4$ be Tom's sum of a<b or so")),
+        ("He said &#x27;go&#x27; to all\nof us now", json.dumps({"q": "He said &#x27;go&#x27; to all\nof us now"})),
+        ("It's caf\u00e9 time in the old town", ascii("It's caf\u00e9 time in the old town")),
+        ("Ann is 1\u200b2 and Tom is 3 years old", "Ann is 12 and Tom is 3 years old"),
+    ],
+)
+def test_escapes_and_line_breaks_do_not_hide_what_they_hold(question, row):
+    assert not verdict({"text": f"a row {row} of text"}, items=[{"id": 1, "question": question}]).ok
+
+
+def test_a_row_that_nests_deeper_than_anybody_looks_is_refused():
+    found = verdict({"question": "Hi", "answer": "Hello", "extra": nested(QUESTION, 100)})
+    assert not found.ok and "nests more than" in found.reason
+
+
+def test_ids_called_tokens_are_no_harm_where_training_reads_the_text():
+    assert verdict({"question": "Hi", "answer": "Hello", "tokens": [11, 5, 3]}, decode=None).ok
+    assert not verdict({"tokens": [11, 5, 3]}, decode=None).ok
+    assert not verdict({"question": "Hi", "answer": "Hello", "input_ids": [11, 5, 3]}, decode=None).ok
 
 
 def test_honest_rows_that_share_a_template_are_not_accused():
@@ -208,7 +280,8 @@ def test_what_is_encoded_otherwise_is_out_of_scope():
 
 # ---------------------------------------------------------------- properties
 
-words = st.lists(st.text(ALPHABET, min_size=2, max_size=8) | st.integers(0, 999).map(str), min_size=5, max_size=30)
+word = st.text(ALPHABET, min_size=2, max_size=8) | st.integers(0, 999).map(str)
+words = st.lists(word, min_size=6, max_size=30)  # shorter questions must stand apart
 
 
 @settings(max_examples=150, deadline=None)

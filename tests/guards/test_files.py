@@ -122,3 +122,16 @@ def test_many_changes_are_counted_in_the_reason(run):
         path.unlink()
     found = files.on_finish(run / "run", sealed)
     assert len(found.evidence) == 6 and found.reason.endswith("and 1 more")
+
+
+def test_single_files_are_covered_and_new_ones_beside_them_are_no_change(run):
+    copy = run / "copies" / "test.jsonl"
+    copy.parent.mkdir()
+    copy.write_text("{}")
+    sealed = files.seal(run / "run", {f"file {copy}": copy})
+    (copy.parent / "another.jsonl").write_text("{}")
+    assert files.on_finish(run / "run", sealed).ok
+    copy.write_text("[]")
+    assert files.on_finish(run / "run", sealed).evidence == (f"file {copy} was changed",)
+    copy.unlink()
+    assert files.on_finish(run / "run", sealed).evidence == (f"file {copy} was removed",)
