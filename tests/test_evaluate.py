@@ -28,7 +28,7 @@ def test_a_score_is_the_mean_with_its_standard_error():
     assert score.stderr == pytest.approx(math.sqrt(0.25 / 3))
     assert (score.benchmark, score.metric) == ("tiny_gsm8k", BENCHMARK.metric)
     assert evaluate.summarise(BENCHMARK, results, "final", few_shot=4).stops is None
-    assert evaluate.summarise(BENCHMARK, results[:1], "search", few_shot=0).stderr == 0.0
+    assert evaluate.summarise(BENCHMARK, results[:1], "search", few_shot=0).stderr > 0.2  # one item is no certainty
     unknown = [{**each, "stopped": None} for each in results]
     assert evaluate.summarise(BENCHMARK, unknown, "search", few_shot=0).stops is None
 
