@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,11 @@ KEPT = {**UPPER, "lower_outputs": "kept"}
 
 
 @pytest.fixture(autouse=True)
-def emptied():
-    """A test finds nothing kept by another."""
+def emptied(monkeypatch):
+    """A test finds nothing kept by another, nor by one that another process runs at the same time."""
+    monkeypatch.setattr(_kept, "FOLDER", f"{_kept.FOLDER}-{os.getpid()}")
+    shutil.rmtree(home() / _kept.FOLDER, ignore_errors=True)
+    yield
     shutil.rmtree(home() / _kept.FOLDER, ignore_errors=True)
 
 
