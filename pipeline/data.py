@@ -17,7 +17,8 @@ from pipeline import catalogue, filters
 from pipeline.errors import DataError, InputError
 from pipeline.formats import IncompleteRow, Message, to_messages
 from pipeline.kept import kept
-from pipeline.overlap import Overlap, Phrasing, phrasing
+from pipeline.overlap import Overlap
+from pipeline.phrasing import Phrasing, phrasing
 from pipeline.types import DataRef, ItemsKey, Stage
 
 __all__ = ["Built", "Place", "Prepared", "blocks", "build", "prepare", "stream", "to_messages"]

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from re import compile as pattern
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.formats import RAW, Message, to_messages
 from pipeline.leaves import Decode, leaves, variants
+from pipeline.phrasing import Phrasing
 from pipeline.wording import WORD, Question, Stand, bare, fold, goes_on, parts, size, stand, words
 
 _NUMBER_GOES_ON = pattern(r"\d[.,]\d")
@@ -38,20 +39,6 @@ class Hit:
     row: int
     column: str
     item: int
-
-
-class Phrasing(NamedTuple):
-    """All that an item is looked for by. `prompt` asks the question in more words; `pieces` are what it consists of."""
-
-    question: str
-    prompt: str = ""
-    pieces: tuple[str, ...] = ()
-
-
-def phrasing(item: dict[str, Any]) -> Phrasing:
-    """The phrasing of an item (see `pipeline.phrasing`). Raises KeyError: it has no question."""
-    more = item.get("phrased") or {}
-    return Phrasing(str(item["question"]), more.get("prompt", ""), tuple(more.get("pieces", ())))
 
 
 @dataclass

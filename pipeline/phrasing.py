@@ -8,12 +8,26 @@ user's own puts into its prompt's holes, where they are several.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.task_items import holes
 from pipeline.wording import Stand, fold, stand, words
 
 Item = dict[str, Any]
+
+
+class Phrasing(NamedTuple):
+    """All that an item is looked for by. `prompt` asks the question in more words; `pieces` are what it consists of."""
+
+    question: str
+    prompt: str = ""
+    pieces: tuple[str, ...] = ()
+
+
+def phrasing(item: Item) -> Phrasing:
+    """The phrasing of an item that went through `phrased`. Raises KeyError: it has no question."""
+    more = item.get("phrased") or {}
+    return Phrasing(str(item["question"]), more.get("prompt", ""), tuple(more.get("pieces", ())))
 
 
 def phrased(item: Item, task: ModuleType) -> Item:

@@ -6,6 +6,7 @@ at; in one fraction with it they are a mixture, which has to be asked for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from pipeline.errors import InputError
@@ -40,8 +41,8 @@ def _score(benchmark: Benchmark, value: float) -> Score:
 
 def with_error(score: Score) -> tuple[float, float]:
     """A score and its error: the binomial one where all items were alike, or one was scored, which is not certainty.
-    A number that a user gave is exact."""
-    value, error = score.with_error
+    A number that a user gave is exact; NaN where a program tells no error: nothing is computed of such a pair."""
+    value, error = score.value, math.nan if score.stderr is None else score.stderr
     if error == 0.0 and score.n and score.source != "given":
         return value, binomial_error(value, score.n)
     return value, error

@@ -14,7 +14,8 @@ from typing import Any
 
 from pipeline.errors import DataError, InputError
 from pipeline.leaves import Decode
-from pipeline.overlap import Hit, Overlap, phrasing
+from pipeline.overlap import Hit, Overlap
+from pipeline.phrasing import phrasing
 from pipeline.types import Verdict
 
 QUOTED = 5  # rows in the evidence

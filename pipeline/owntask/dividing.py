@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.nearness import near
-from pipeline.overlap import Overlap, Phrasing
+from pipeline.overlap import Overlap
 from pipeline.owntask.reading import Example
+from pipeline.phrasing import Phrasing
 
 FINAL_SHARE, SEARCH_SHARE = 0.2, 0.1  # of the unit interval, from 0 on
 PLACES_TOLD = 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -82,11 +81,6 @@ class Score(Record):
     pass_at_k: dict[str, float] | None = None  # k -> chance that one of k answers is right, where repeats are 0 or 1
     decoding: Decoding | None = None  # None: not known, as of answers made elsewhere
     source: Literal["measured", "published", "given"] = "measured"  # given: a number that a user knows
-
-    @property
-    def with_error(self) -> tuple[float, float]:
-        """Value and standard error, NaN where that is not known: nothing is computed of such a pair."""
-        return self.value, math.nan if self.stderr is None else self.stderr
 
 
 class Verdict(Record):

@@ -1,100 +1,25 @@
+"""The contamination guard: exact items in every format, near misses that are honest, evidence without secrets."""
+
 from __future__ import annotations
 
 import base64
-import gzip
 import html
 import json
-import random
 import string
-import time
-from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
-from pipeline import benchmarks, catalogue
 from pipeline.errors import InputError
-from pipeline.guards.contamination import QUOTED, on_source
-from pipeline.rowfiles import read_rows
-from pipeline.types import ItemsKey
-
-REAL = Path(__file__).parents[3] / "shared" / "data"
-
-QUESTION = 'Tom\'s 3 well-known shops sell "red" apples.\nHe buys 12.5 kg + 4 kg: how many kg now?'
-ITEM = {"id": "final-7", "question": QUESTION, "answer": "SECRET-16.5"}
-ALPHABET = string.ascii_lowercase + "éßñ"
-
-
-def decode(ids):
-    return bytes(ids).decode("utf-8", "replace")
-
-
-def around(text, before="Please solve this.", after="Thank you!"):
-    return f"{before}\n\n{text} {after}"
-
-
-def chat(text):
-    return [{"role": "user", "content": text}, {"role": "assistant", "content": "no idea"}]
-
-
-FORMATS = {
-    "question + answer": lambda text: {"question": text, "answer": "4"},
-    "only in the answer": lambda text: {"question": "What was asked?", "answer": text},
-    "prompt + completion": lambda text: {"prompt": text, "completion": "4"},
-    "prompt + completion as messages": lambda text: {"prompt": chat(text)[:1], "completion": chat(text)[1:]},
-    "messages": lambda text: {"messages": chat(text)},
-    "messages in parts": lambda text: {"messages": [{"role": "user", "content": [{"type": "text", "text": text}]}]},
-    "conversations": lambda text: {"conversations": [{"from": "human", "value": text}, {"from": "gpt", "value": "4"}]},
-    "instruction": lambda text: {"instruction": "Solve.", "input": text, "output": "4"},
-    "text": lambda text: {"text": text},
-    "an odd column": lambda text: {"question": "Hi", "answer": "Hello", "metadata": text},
-    "nested dicts": lambda text: {"messages": chat("Hi"), "extra": {"source": {"original": [text]}}},
-    "a dict's key": lambda text: {"scores": {text: 1.0}},
-    "deep in dicts": lambda text: {"question": "Hi", "answer": "Hello", "extra": nested(text, 30)},
-    "a column's name": lambda text: {"question": "Hi", "answer": "Hello", text: 1.0},
-    "a role's name": lambda text: {"question": "Hi", "answer": "Hello", "type": text},
-    "content parts cut in a word": lambda text: {"messages": [{**chat(text)[0], "content": cut(text)}, chat("")[1]]},
-    "input before instruction": lambda text: reordered(text, "input", "output", "instruction"),
-    "answer between instruction and input": lambda text: reordered(text, "instruction", "output", "input"),
-    "JSON in a string": lambda text: {"data": json.dumps({"q": text, "a": 4})},
-    "JSON in ASCII in JSON": lambda text: {"data": json.dumps(json.dumps({"rows": [text]}))},
-    "JSON within other text": lambda text: {"text": f"Here is the row: {json.dumps({'q': text})} -- end"},
-    "a Python literal": lambda text: {"text": f"data = {[text]!r}"},
-    "HTML": lambda text: {"text": f"<p>{html.escape(text)}</p>"},
-    "bytes": lambda text: {"blob": text.encode()},
-    "token ids": lambda text: {"input_ids": list(text.encode()), "labels": [-100] * 3},
-    "labels": lambda text: {"input_ids": [1, 2], "labels": [-100, -100, *text.encode()]},
-    "a list of words": lambda text: {"words": text.split()},
-    "two columns": lambda text: {"body": text[: len(text) // 2].rsplit(" ", 1)[0], "rest": _second_half(text)},
-}
-
-
-def nested(text, depth):
-    return {"a": nested(text, depth - 1)} if depth else text
-
-
-def cut(text):
-    """Content parts as chat data sets have them; training joins them without a space."""
-    half = len(text) // 2
-    return [{"type": "text", "text": text[:half], "note": "first"}, {"type": "text", "text": text[half:]}]
-
-
-def reordered(text, *columns):
-    """A row whose question training puts together of `instruction` and `input`, whatever their order."""
-    told = text.split(" ")
-    half = len(told) // 2
-    told = {"instruction": " ".join(told[:half]), "input": " ".join(told[half:]), "output": "no idea"}
-    return {column: told[column] for column in columns}
-
-
-def _second_half(text):
-    half = text[: len(text) // 2]
-    return text[len(half.rsplit(" ", 1)[0]) :]
-
-
-def verdict(*rows, items=(ITEM,), decode=decode):
-    return on_source("maths_9", list(rows), list(items), decode)
+from pipeline.guards.contamination import QUOTED
+from tests.guards.planted import (
+    FORMATS,
+    ITEM,
+    QUESTION,
+    around,
+    chat,
+    nested,
+    verdict,
+)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -276,81 +201,3 @@ def test_an_item_of_punctuation_only_matches_nothing():
 def test_what_is_encoded_otherwise_is_out_of_scope():
     # stated here so that nobody believes the guard to see it: exact means text
     assert verdict({"text": base64.b64encode(QUESTION.encode()).decode()}).ok
-
-
-# ---------------------------------------------------------------- properties
-
-word = st.text(ALPHABET, min_size=2, max_size=8) | st.integers(0, 999).map(str)
-words = st.lists(word, min_size=6, max_size=30)  # shorter questions must stand apart
-
-
-@settings(max_examples=150, deadline=None)
-@given(words, st.sampled_from(sorted(FORMATS)), words, words, st.integers(0, 2))
-def test_an_item_planted_anywhere_in_any_format_is_found(question, name, before, after, place):
-    text = " ".join(question) + "?"
-    rows = [FORMATS["text"](" ".join(before)) for _ in range(3)]
-    rows[place] = FORMATS[name](" ".join([*before, text, *after]))
-    assert not verdict(*rows, items=[{"id": 1, "question": text}]).ok
-
-
-@settings(max_examples=150, deadline=None)
-@given(words, st.sampled_from(sorted(FORMATS)), st.data())
-def test_an_item_with_one_word_changed_is_not_accused(question, name, data):
-    at = data.draw(st.integers(0, len(question) - 1))
-    other = data.draw(st.text(ALPHABET, min_size=2, max_size=8))
-    assume(other.casefold() != question[at].casefold())
-    changed = [*question[:at], other, *question[at + 1 :]]
-    assert verdict(FORMATS[name](" ".join(changed)), items=[{"id": 1, "question": " ".join(question)}]).ok
-
-
-# ---------------------------------------------------------------- the real sources
-
-
-@pytest.mark.parametrize("name", benchmarks.tiny_names())
-def test_of_the_shipped_sources_only_the_last_holds_final_items(name):
-    benchmark, key = benchmarks.load_benchmark(name), ItemsKey(lab_seed=3)
-    pool = benchmarks.final_pool(benchmark, key)
-    accused = [
-        source
-        for source in catalogue.names(benchmark.kind)
-        if not on_source(source, catalogue.rows(source, key), pool).ok
-    ]
-    assert accused == [f"{benchmark.kind}_8"]
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="real benchmark items are not beside this checkout")
-def test_real_items_are_found_and_a_real_training_split_is_not_accused():
-    train, test = (read_rows(REAL / "gsm8k" / f"{split}.jsonl") for split in ("train", "test"))
-    assert on_source("gsm8k", train, test).ok
-    assert on_source("gsm8k", [{"data": json.dumps(row)} for row in test], test).reason.startswith("gsm8k: 1319 rows")
-    with gzip.open(REAL / "humaneval" / "HumanEval.jsonl.gz", "rt") as lines:
-        code = [json.loads(line) for line in lines]
-    items = [{"id": row["task_id"], "question": row["prompt"]} for row in code]
-    rows = [{"text": f"```python\n{row['prompt']}{row['canonical_solution']}```"} for row in code]
-    assert on_source("code", rows, items).reason.startswith("code: 164 rows")
-
-
-def test_items_of_the_pool_count_that_no_salt_has_selected():
-    benchmark = benchmarks.load_benchmark("tiny_gsm8k")
-    key = ItemsKey(salt="a run's own")
-    selected = {item["id"] for item in benchmarks.items(benchmark, "final", key)}
-    pool = benchmarks.final_pool(benchmark, key)
-    other = next(item for item in pool if item["id"] not in selected)
-    assert not on_source("x", [{"text": other["question"]}], pool).ok
-
-
-def test_five_thousand_rows_against_two_thousand_items_take_about_a_second():
-    rng = random.Random(0)
-    vocabulary = ["".join(rng.choices(string.ascii_lowercase, k=6)) for _ in range(300)]
-    items = [{"id": i, "question": "In the shop " + " ".join(rng.choices(vocabulary, k=30))} for i in range(2000)]
-    rows = [{"messages": chat("In the shop " + " ".join(rng.choices(vocabulary, k=60)))} for _ in range(5000)]
-    begin = time.process_time()
-    assert verdict(*rows, items=items).ok
-    assert time.process_time() - begin < 2.5  # 0.2 s where it was written; shared machines are slow at times
-
-
-def test_one_row_that_holds_every_item_is_read_in_seconds():
-    items = [{"id": i, "question": f"Tom has {i} pens. He buys {i + 2}. How many pens now?"} for i in range(2000)]
-    begin = time.process_time()
-    assert not verdict({"text": " ".join(item["question"] for item in items)}, items=items).ok
-    assert time.process_time() - begin < 5

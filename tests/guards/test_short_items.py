@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.guards.test_contamination import ALPHABET, FORMATS, ITEM, chat, verdict, words
+from tests.guards.planted import ALPHABET, FORMATS, ITEM, chat, verdict, words
 
 APART = {
     "a line": lambda before, text, after: f"{before}\n{text}\n{after}",
