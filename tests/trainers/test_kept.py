@@ -175,8 +175,7 @@ def test_the_bound_on_the_disk_holds_and_changes_no_loss(tmp_path, counted, monk
     _, computed, _ = counted(task(tmp_path / "tight", **KEPT))
     assert 30_000 < max(sizes) <= 60_000
     assert losses(tmp_path / "tight") == losses(tmp_path / "roomy")
-    monkeypatch.undo()
-    assert computed > len(list((home() / _kept.FOLDER).glob("*/*")))
+    assert computed > len(list((home() / _kept.FOLDER).glob("*/*"))) > 0
 
 
 @pytest.mark.parametrize("trouble", ["damaged", "a file in the way"])
