@@ -34,6 +34,10 @@ NEAR = 0.95  # the fewest threads that reach this share of the best speed are ch
 SLICE_SECONDS = 0.03  # of one measurement: a handful of them make the half second
 BUSY_CORES = 0.25  # more than this in use by others: the thread count is measured again after a while
 BUSY_SECONDS = 600.0
+FEWER_SECONDS = (
+    3600.0  # fewer threads than cores are doubted after this: a neighbour on the same host may have been the cause
+)
+ROUNDS = 3  # in which the thread counts take turns, so that a bad moment meets all of them
 CHILD_SECONDS = 180.0
 
 
@@ -88,13 +92,18 @@ def _cpu_name() -> str:
 
 
 def known(recheck: bool = False) -> Machine | None:
-    """The cached measurement of this machine, or None; with `recheck` not one from a busy time some while ago."""
+    """The cached measurement of this machine, or None; with `recheck` not one that may be of a bad moment a while ago.
+
+    That is one that others had a part in, and one that left cores unused: what a host's other guests do is not always
+    seen from inside, and half the speed is too dear to be believed for good.
+    """
     try:
         machine = Machine.model_validate(read_json(_cache_file()))
     except (OSError, InputError, ValidationError):
         return None
-    outdated = recheck and not machine.quiet and time.time() - machine.measured_at > BUSY_SECONDS
-    return None if outdated else machine
+    age = time.time() - machine.measured_at
+    doubted = (not machine.quiet and age > BUSY_SECONDS) or (machine.threads < machine.cores and age > FEWER_SECONDS)
+    return None if recheck and doubted else machine
 
 
 def cached(recheck: bool = False) -> Machine:
@@ -173,10 +182,11 @@ def measure() -> Machine:
 
 
 def _busy_seconds() -> float:
-    """Seconds that others have used of our cores so far."""
+    """Seconds that others have used of our cores so far, other guests of a virtual machine's host among them."""
     times = psutil.cpu_times(percpu=True)
     ours = [times[core] for core in own_cores() if core < len(times)]
-    busy = sum(core.user + core.system for core in ours)
+    parts = ("user", "nice", "system", "steal")  # not all platforms tell all of them
+    busy = sum(getattr(core, part, 0.0) for core in ours for part in parts)
     return float(busy - time.process_time())
 
 
@@ -220,17 +230,24 @@ def _measure_threads() -> tuple[int, dict[str, float]]:
     if chosen_threads() is not None:
         return cores(), {}
     small, weights, large = torch.randn(2048, 64), torch.randn(64, 192), torch.randn(512, 512)
-    speeds = {}
-    for count in thread_counts(cores()):
-        torch.set_num_threads(count)
-        seconds = [_best_seconds(torch.matmul, pair, "cpu") for pair in ((small, weights), (large, large))]
-        flops = [2 * 2048 * 64 * 192, 2 * 512**3]
-        speeds[count] = math.sqrt(math.prod(work / spent / 1e9 for work, spent in zip(flops, seconds, strict=True)))
+    shapes = (((small, weights), 2 * 2048 * 64 * 192), ((large, large), 2 * 512**3))
+    best: dict[int, list[float]] = {}
+    for _ in range(ROUNDS):
+        for count in thread_counts(cores()):
+            torch.set_num_threads(count)
+            seconds = [_best_seconds(torch.matmul, pair, "cpu", SLICE_SECONDS / ROUNDS) for pair, _ in shapes]
+            best[count] = [min(pair) for pair in zip(best.get(count, seconds), seconds, strict=True)]
+    speeds = {
+        count: math.sqrt(math.prod(flops / spent / 1e9 for (_, flops), spent in zip(shapes, seconds, strict=True)))
+        for count, seconds in best.items()
+    }
     named = {f"matmul float32 {count} thread{'s' * (count > 1)}": speed for count, speed in speeds.items()}
     return choose_threads(speeds), named
 
 
-def _best_seconds(work: Callable[..., Any], inputs: tuple[Any, Any], device: str) -> float:
+def _best_seconds(
+    work: Callable[..., Any], inputs: tuple[Any, Any], device: str, slice_seconds: float = SLICE_SECONDS
+) -> float:
     """The shortest of the runs that fit into a slice of time, after one to warm up."""
     import torch
 
@@ -242,7 +259,7 @@ def _best_seconds(work: Callable[..., Any], inputs: tuple[Any, Any], device: str
         return time.perf_counter() - begun
 
     once()
-    end = time.perf_counter() + SLICE_SECONDS
+    end = time.perf_counter() + slice_seconds
     best = once()
     while time.perf_counter() < end:
         best = min(best, once())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -95,6 +96,51 @@ def test_a_measurement_from_a_busy_time_holds_for_workers_and_is_repeated_at_a_c
     assert machine.cached().threads == 1
     assert machine.cached(recheck=True).threads == 2
     assert machine.cached(recheck=True).threads == 2
+
+
+def test_fewer_threads_than_cores_are_not_believed_for_good(empty_home, monkeypatch):
+    fewer = MACHINE.model_copy(update={"threads": 1, "measured_at": time.time()})
+    old = fewer.model_copy(update={"measured_at": time.time() - 86_400})
+    for first, expected in ((fewer, 1), (old, 2), (old.model_copy(update={"threads": 2}), 2)):
+        monkeypatch.setattr(machine, "_measured_by_child", lambda first=first: first)
+        shutil.rmtree(empty_home / "machine", ignore_errors=True)
+        machine.cached()
+        monkeypatch.setattr(machine, "_measured_by_child", lambda: MACHINE)
+        assert machine.cached().threads == first.threads
+        assert machine.cached(recheck=True).threads == expected
+
+
+def test_a_bad_moment_that_meets_one_round_does_not_decide_the_number_of_threads(monkeypatch):
+    """The first round's two threads are slowed by a factor of ten."""
+    calls = []
+
+    def seconds(work, inputs, device, slice_seconds):
+        import torch
+
+        calls.append(torch.get_num_threads())
+        slowed = 10.0 if calls[-1] == 2 and calls.count(2) <= 2 else 1.0
+        return slowed / calls[-1]
+
+    monkeypatch.setattr(machine, "_best_seconds", seconds)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    monkeypatch.delenv("POSTTRAIN_THREADS", raising=False)
+    assert machine._measure_threads()[0] == 2
+    assert calls[:4] == [1, 1, 2, 2]
+
+
+def test_what_a_hosts_other_guests_take_counts_as_others_work(monkeypatch):
+    if not hasattr(machine.psutil.cpu_times(), "steal"):
+        pytest.skip("this platform tells no stolen time")
+    core = machine.psutil.cpu_times()._replace(user=1.0, nice=0.0, system=2.0, steal=0.0)
+    monkeypatch.setattr(machine, "own_cores", lambda: [0])
+    busy = []
+    for steal in (0.0, 4.0):
+        monkeypatch.setattr(machine.psutil, "cpu_times", lambda percpu, steal=steal: [core._replace(steal=steal)])
+        monkeypatch.setattr(machine.time, "process_time", lambda: 0.0)
+        busy.append(machine._busy_seconds())
+    assert busy == [3.0, 7.0]
+    monkeypatch.setattr(machine.psutil, "cpu_times", lambda percpu: [core._replace(nice=5.0)])
+    assert machine._busy_seconds() == 8.0  # what runs politely runs all the same
 
 
 def test_a_cache_folder_that_cannot_be_written_is_told_with_what_to_do(monkeypatch, measured, tmp_path):
