@@ -46,7 +46,8 @@ def kept(kind: str, name: str, decides: list[Any], make: Callable[[], Any]) -> A
 @lru_cache(maxsize=4)
 def code_digest(code: tuple[str, ...] = CODE) -> str:
     """Stands for the package's files that `code` names: a new version of them keeps nothing of the old one's."""
-    return digest([file_digest(path) for pattern in code for path in sorted(PACKAGE.glob(pattern))])
+    found = [path for pattern in code for path in sorted(PACKAGE.glob(pattern)) if path.is_file()]  # no __pycache__
+    return digest([file_digest(path) for path in found])
 
 
 def file_digest(path: Path) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from pipeline.engines import _shared
+from pipeline.engines._cache import with_room
 
 DRAW_ROWS = 32  # rows drawn from at once: each needs a few copies of the vocabulary
 HEAD = 1024  # likeliest tokens that a draw looks at first
@@ -47,7 +48,7 @@ class Batch:
         self.model, self.tokenizer, self.rows, self.ends = model, tokenizer, rows, ends
         prompts = [row.prompt for row in rows]
         shared = _shared.length(model, prompts, max(row.max_tokens for row in rows))
-        self.cache: Any = _shared.read(model, prompts[0][:shared], len(rows)) if shared else None
+        self.cache: Any = with_room(_shared.read(model, prompts[0][:shared], len(rows))) if shared else None
         shared = shared if self.cache is not None else 0
         width = max(map(len, prompts))
         ids = torch.full((len(rows), width - shared), int(tokenizer.pad_token_id))
@@ -86,7 +87,8 @@ class Batch:
             use_cache=True,
             logits_to_keep=1,
         )
-        self.cache = output.past_key_values
+        if self.cache is not output.past_key_values:
+            self.cache = with_room(output.past_key_values)
         return output.logits[:, -1]
 
     def _choose(self, logits_RxV: torch.Tensor) -> torch.Tensor:
