@@ -19,8 +19,7 @@ class _Room:
     """Memory for tokens, [rows, heads, tokens, width], which is filled from its beginning."""
 
     def __init__(self) -> None:
-        self.memory: torch.Tensor | None = None
-        self.held: torch.Tensor | None = None
+        self.memory = self.held = torch.empty(0)
         self.end = 0
 
     def joined(self, held: torch.Tensor, new: torch.Tensor, window: int | None = None) -> torch.Tensor:
@@ -30,7 +29,7 @@ class _Room:
         rows may be dropped, repeated or cropped in between.
         """
         count, more = held.shape[-2], new.shape[-2]
-        if self.memory is None or held is not self.held or self.end + more > self.memory.shape[-2]:
+        if held is not self.held or self.end + more > self.memory.shape[-2]:
             tokens = count + more + max(LEAST_ROOM, count // SHARE)
             self.memory = new.new_empty(*new.shape[:-2], tokens, new.shape[-1])
             self.memory[..., :count, :] = held
@@ -45,6 +44,8 @@ class _Room:
 class RoomyLayer(DynamicLayer):
     """A layer that keeps every token."""
 
+    keys: torch.Tensor
+    values: torch.Tensor
     key_room: _Room
     value_room: _Room
 
@@ -60,6 +61,8 @@ class RoomyLayer(DynamicLayer):
 class RoomyWindowLayer(DynamicSlidingWindowLayer):
     """A layer that keeps the last tokens, as many as its window sees."""
 
+    keys: torch.Tensor
+    values: torch.Tensor
     key_room: _Room
     value_room: _Room
 
@@ -83,7 +86,7 @@ def with_room(cache: Any) -> Any:
         kind = ROOMY.get(type(layer))
         if kind is None or not layer.is_initialized or getattr(layer, "record_past", False):
             continue
-        roomy = kind.__new__(kind)
+        roomy: Any = kind.__new__(kind)
         roomy.__dict__.update(layer.__dict__)
         roomy.key_room, roomy.value_room = _Room(), _Room()
         cache.layers[number] = roomy
