@@ -45,38 +45,30 @@ class Function:
 
 
 def rows(
-    seed: int, count: int, candidates: int = 1, calls: int = 1, form: Form = "written", name: str = "", turns: int = 1
+    seed: int, count: int, candidates: int = 1, calls: int = 1, form: Form = "written", name: str = ""
 ) -> list[Row]:
-    """`count` rows; each offers up to `candidates` functions and asks for up to `calls` calls. `name` varies `seed`.
-
-    With several `turns` a row is a conversation of so many requests and answers. Functions are told once, in the first,
-    and they are most of a row's tokens: the same time teaches more calls.
-    """
+    """`count` rows; each offers up to `candidates` functions and asks for up to `calls` calls. `name` varies `seed`."""
     draw = random.Random(f"function_calls/{name}/{seed}")
-    return [_row(draw, candidates, calls, form, turns) for _ in range(count)]
+    return [_row(draw, candidates, calls, form) for _ in range(count)]
 
 
-def _row(draw: random.Random, candidates: int, calls: int, form: Form, turns: int) -> Row:
+def _row(draw: random.Random, candidates: int, calls: int, form: Form) -> Row:
     offered = _functions(draw, draw.randint(min(2, candidates), candidates))
+    wanted = draw.randint(min(2, calls), calls)
+    chosen = [draw.choice(offered) for _ in range(wanted)]
+    made = [_call(draw, function) for function in chosen]
+    request = " ".join(text for text, _ in made)
+    answers = [answer for _, answer in made]
     schemas = [function.schema for function in offered]
-    messages: list[Row] = []
-    for _ in range(turns):
-        chosen = [draw.choice(offered) for _ in range(draw.randint(min(2, calls), calls))]
-        made = [_call(draw, function) for function in chosen]
-        request, answers = " ".join(text for text, _ in made), [answer for _, answer in made]
-        if form == "written" and not messages:
-            request = asked(schemas, request)
-        messages += [{"role": "user", "content": request}, _answer(answers, form)]
     if form == "tools":
-        return {"messages": messages, "tools": [{"type": "function", "function": _standard(each)} for each in schemas]}
-    return {"messages": messages}
-
-
-def _answer(calls: list[Row], form: Form) -> Row:
-    if form == "tools":
-        made = [{"type": "function", "function": call} for call in calls]
-        return {"role": "assistant", "content": "", "tool_calls": made}
-    return {"role": "assistant", "content": json.dumps(calls, ensure_ascii=False)}
+        called = [{"type": "function", "function": answer} for answer in answers]
+        turns = [{"role": "user", "content": request}, {"role": "assistant", "content": "", "tool_calls": called}]
+        return {"messages": turns, "tools": [{"type": "function", "function": _standard(each)} for each in schemas]}
+    turns = [
+        {"role": "user", "content": asked(schemas, request)},
+        {"role": "assistant", "content": json.dumps(answers, ensure_ascii=False)},
+    ]
+    return {"messages": turns}
 
 
 def _functions(draw: random.Random, number: int) -> list[Function]:
