@@ -92,9 +92,11 @@ def _weights(session: Session, trial_id: str) -> Path:
 
 
 def score_final(session: Session, choice: Choice) -> None:
-    """Score the anchors (once in a run's life) and the choice (every time) on the final items.
+    """Score the anchors (once in a run's life) and the choice on the final items.
 
-    Jobs and per-item results lie in DIR/sealed/, for the owner only; the scores go into the ledger and nowhere else.
+    A choice that has been scored is not scored again unless trials came between: an end that was interrupted is gone on
+    with, and that is no further look. Jobs and per-item results lie in DIR/sealed/, for the owner only; the scores go
+    into the ledger and nowhere else.
     """
     before = {event["which"]: event for event in session.ledger.events() if event["kind"] == "scored"}
     looks = sum(event["kind"] == "scored" and event["which"] == "best" for event in session.ledger.events())
@@ -102,10 +104,12 @@ def score_final(session: Session, choice: Choice) -> None:
         if name not in before:
             before[name] = session.ledger.append("scored", which=name, trial=None, score=score, at=session.clock.now())
     models = {name: model for name, model in anchors(session).items() if name not in before}
+    done = _scored_since(session, choice)
     if choice.trial is not None:
         models["best"] = Model(str(_weights(session, choice.trial)))
         models |= _as_configured(session, choice.trial)
-    place = session.folder / SEALED / f"final-{looks + 1}"
+        models = {name: model for name, model in models.items() if name not in done}
+    place = session.folder / SEALED / f"final-{looks if 'best' in done else looks + 1}"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = sealed_key(session.folder, session.request)
 
@@ -120,9 +124,20 @@ def score_final(session: Session, choice: Choice) -> None:
         event = {"which": name, "trial": trial, "score": score, "items": items}
         before[name] = session.ledger.append("scored", **event, seconds=cost.seconds, at=session.clock.now())
         session.tell("final", f"{name.replace('_', ' ')} scores {score.value:.3f} on the final split")
-    if choice.trial is None:  # the base is the result: its score is looked at as the best one
+    if choice.trial is None and "best" not in done:  # the base is the result: its score is looked at as the best one
         base = {name: before["base"].get(name) for name in ("score", "items")}
         session.ledger.append("scored", which="best", trial=None, **base, at=session.clock.now())
+
+
+def _scored_since(session: Session, choice: Choice) -> set[str]:
+    """Which final scores of the choice there are already, since the last trial."""
+    names: set[str] = set()
+    for event in session.ledger.events():
+        if event["kind"] in ("started", "finished"):
+            names.clear()
+        elif event["kind"] == "scored" and event["trial"] == choice.trial and event["which"] in ("best", AS_CONFIGURED):
+            names.add(event["which"])
+    return names
 
 
 def _as_configured(session: Session, trial_id: str) -> dict[str, Model]:

@@ -62,6 +62,42 @@ def test_finishing_again_is_a_second_look_at_the_final_split(bench: Bench) -> No
     assert finals == ["final/best", "final/export"]  # the anchors' items are the same: scored once
 
 
+def finals(bench: Bench) -> list[str]:
+    """The jobs on final items so far, those of the anchors left out."""
+    return [job.id for job in bench.executor.started if job.id in ("final/best", "final/base")]
+
+
+@pytest.mark.parametrize("proposals", [[WEAK, GOOD], []])
+def test_an_end_that_was_interrupted_after_its_scoring_is_gone_on_with_and_is_no_further_look(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, proposals: list[Proposal]
+) -> None:
+    session = bench.open(budget=Budget(seconds=1000.0))
+    for proposal in proposals:
+        session.step(proposal)
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr("pipeline.finish.write_final_model", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        session.finish()
+    session.close()
+    assert finals(bench) == (["final/base", "final/best"] if proposals else ["final/base"])
+    report = bench.resume().finish()
+    assert finals(bench) == []  # since it was resumed
+    assert report["final_looks"] == 1
+    assert report["best_trial"] == ("t002" if proposals else None)
+    assert (bench.folder / "final_model").is_dir()
+    assert (bench.folder / "sealed" / "final-1").is_dir() and not (bench.folder / "sealed" / "final-2").exists()
+
+
+def test_the_same_choice_after_further_trials_is_scored_again_and_counted(bench: Bench) -> None:
+    session = bench.open(budget=Budget(seconds=1000.0))
+    session.step(GOOD)
+    session.finish()
+    session.close()
+    extended = bench.resume(2000.0)
+    extended.step(WEAK)
+    report = extended.finish()
+    assert report["best_trial"] == "t001" and report["final_looks"] == 2
+
+
 def test_if_nothing_beats_the_base_the_base_is_the_result(bench: Bench) -> None:
     session = bench.open()
     session.step(Proposal(changes={RATE: 1e-5}, fidelity=0.02))
