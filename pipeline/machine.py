@@ -34,9 +34,7 @@ NEAR = 0.95  # the fewest threads that reach this share of the best speed are ch
 SLICE_SECONDS = 0.03  # of one measurement: a handful of them make the half second
 BUSY_CORES = 0.25  # more than this in use by others: the thread count is measured again after a while
 BUSY_SECONDS = 600.0
-FEWER_SECONDS = (
-    3600.0  # fewer threads than cores are doubted after this: a neighbour on the same host may have been the cause
-)
+FEWER_SECONDS = 3600.0  # fewer threads than cores are doubted after this: a neighbour on the host may be the cause
 ROUNDS = 3  # in which the thread counts take turns, so that a bad moment meets all of them
 CHILD_SECONDS = 180.0
 

@@ -41,40 +41,43 @@ class _Room:
         return whole
 
 
-class RoomyLayer(DynamicLayer):
-    """A layer that keeps every token."""
+class _Roomy:
+    """What layers with room share: they lie before transformers' own layer in the order of classes."""
 
     keys: torch.Tensor
     values: torch.Tensor
     key_room: _Room
     value_room: _Room
+
+    def grow(
+        self, new_keys: torch.Tensor, new_values: torch.Tensor, window: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values with the new ones; of them the layer holds on to what `window` sees."""
+        keys = self.key_room.joined(self.keys, new_keys, window)
+        values = self.value_room.joined(self.values, new_values, window)
+        self.keys, self.values = self.key_room.held, self.value_room.held
+        return keys, values
+
+
+class RoomyLayer(_Roomy, DynamicLayer):
+    """A layer that keeps every token."""
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *rest: Any, **more: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of all tokens so far, after these have been added."""
-        self.keys = self.key_room.joined(self.keys, key_states)
-        self.values = self.value_room.joined(self.values, value_states)
-        return self.keys, self.values
+        return self.grow(key_states, value_states)
 
 
-class RoomyWindowLayer(DynamicSlidingWindowLayer):
+class RoomyWindowLayer(_Roomy, DynamicSlidingWindowLayer):
     """A layer that keeps the last tokens, as many as its window sees."""
-
-    keys: torch.Tensor
-    values: torch.Tensor
-    key_room: _Room
-    value_room: _Room
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *rest: Any, **more: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values that these tokens see, after they have been added."""
         self.cumulative_length += key_states.shape[-2]
-        keys = self.key_room.joined(self.keys, key_states, self.sliding_window)
-        values = self.value_room.joined(self.values, value_states, self.sliding_window)
-        self.keys, self.values = self.key_room.held, self.value_room.held
-        return keys, values
+        return self.grow(key_states, value_states, self.sliding_window)
 
 
 ROOMY = {DynamicLayer: RoomyLayer, DynamicSlidingWindowLayer: RoomyWindowLayer}

@@ -21,9 +21,7 @@ from pipeline.family import Family
 from pipeline.types import Completion, Request
 
 BATCH_ROWS = 256  # more rows gain nothing even on lab models
-CPU_BUDGET = (
-    4 * 2**30
-)  # bytes for cache and activations of one batch: a step of 64 rows costs little more than one of 32
+CPU_BUDGET = 2**32  # bytes for cache and activations of one batch: a step of 64 rows costs little more than one of 32
 ACTIVATIONS = 24  # numbers per prompt token and hidden unit that live at once in a forward pass, roughly
 
 
