@@ -92,6 +92,7 @@ class SftParams(Strict):
     lower_outputs: Literal["kept"] | None = None  # of frozen layers below all trained ones; None: anew at every step
     logits: Literal["all"] | None = None  # all: of positions without a loss, too, which costs time only
     prefix: Literal["apart"] | None = None  # apart: each row runs what all rows begin with, which costs time only
+    streams: Literal["one"] | None = None  # one: all rows of a micro-batch on one thread of Python, likewise
 
     @model_validator(mode="before")
     @classmethod

@@ -26,9 +26,9 @@ from pipeline.rowfiles import read_rows
 TRAIN, TEST = "train.jsonl", "test.jsonl"
 MARKS = 4  # looks at the held-out rows, evenly spread over the seconds
 HOMES, AGAIN = "homes", "later trial"  # cache folders by option; the end of a side's name that takes what is there
-PLAIN: dict[str, Any] = {"layers": "all", "logits": "all", "prefix": "apart"}  # every option for speed turned off
+PLAIN: dict[str, Any] = {"layers": "all", "logits": "all", "prefix": "apart", "streams": "one"}  # no option for speed
 STEPS_PER_SECOND = 200  # more than any model takes: the seconds end a side, not its steps
-OPTIONS = ("layers", "logits", "prefix", "sorted", "small", "kept", "together")
+OPTIONS = ("layers", "logits", "prefix", "streams", "sorted", "small", "kept", "together")
 SECONDS = {"wall": "s", "cpu": "CPU seconds"}
 STOCK, OURS = "pipeline.bench.fast_sides.stock", "pipeline.bench.fast_sides.ours"
 WARM = ("pipeline.trainers.sft",)
@@ -126,13 +126,19 @@ def variants(plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
     together = {"layers": plan.layers, "lower_outputs": "kept", "sort_window": plan.sort_window}
     return {
         "layers": {"upper layers": {**PLAIN, "layers": plan.layers}},
-        "logits": {"answer logits": {"layers": "all", "prefix": "apart"}},
-        "prefix": {"prefix shared": {"layers": "all", "logits": "all"}},
+        "logits": {"answer logits": _without("logits")},
+        "prefix": {"prefix shared": _without("prefix")},
+        "streams": {"rows side by side": _without("streams")},
         "sorted": {"sorted": {**PLAIN, "sort_window": plan.sort_window}},
         "small": {"as small recipes": {"layers": plan.layers, "sort_window": plan.sort_window}},
         "kept": {"kept, first trial": kept, "kept, later trial": kept},
         "together": {"together, first trial": together, "together, later trial": together},
     }
+
+
+def _without(option: str) -> dict[str, Any]:
+    """The plain side but for one option, which is as it is by default."""
+    return {name: value for name, value in PLAIN.items() if name != option}
 
 
 def best_rate(plan: Plan, sides: dict[str, dict[str, Any]]) -> float:

@@ -26,8 +26,9 @@ def fast(
         "5e-4,1e-3,2e-3"
     ),
     sides: Annotated[
-        str, typer.Option(metavar="A,B..", help="Which of layers, logits, prefix, sorted, small, kept, together.")
-    ] = ("layers,logits,prefix,sorted,small,kept,together"),
+        str,
+        typer.Option(metavar="A,B..", help="Which of layers, logits, prefix, streams, sorted, small, kept, together."),
+    ] = ("layers,logits,prefix,streams,sorted,small,kept,together"),
     layers: Annotated[str, typer.Option(metavar="N", help="Upper layers: a number, or upper_half.")] = "upper_half",
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="Rows per step.")] = 8,
     items: Annotated[int, typer.Option(metavar="N", min=1, help="Held-out rows that are looked at.")] = 100,

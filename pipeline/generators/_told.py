@@ -1,11 +1,13 @@
 """Values of arguments, and the phrases by which requests give them.
 
 A request rarely writes a number as its schema wants it: `5kg`, `$1,200`, `three people`, `for a fortnight`. So a share
-of phrases does the same, and the call has the bare value.
+of phrases does the same, and the call has the bare value. Numbers are small more often than not, and many are round: a
+model that only ever copies three digits writes three where one was asked for.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from typing import Any
@@ -18,6 +20,9 @@ IN_SHORT = 0.4  # share of phrases with a unit that has a short form which use i
 IN_WORDS = 0.25  # share of small whole numbers that are written out
 BY_MEANING = 0.3  # share of values told by a phrase that means one, where there are such phrases
 BY_NAME = 0.4  # share of flags told by the argument's own name
+ROUND = 0.5  # share of whole numbers from 20 on that have two figures and noughts, the second a 0 or a 5
+WHOLE = 0.3  # share of amounts without a fraction, where there are several such
+NARROW = 4  # a range whose ends differ by less than this factor has no magnitudes: any number is as likely
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -28,22 +33,39 @@ def told(draw: random.Random, name: str, parameter: Parameter) -> tuple[Value, s
     if parameter.means and draw.random() < BY_MEANING:
         phrase = draw.choice(sorted(parameter.means))
         return parameter.means[phrase], phrase
-    chosen, shown = value(draw, parameter)
+    said, shown = _said(draw, parameter)
     phrase = draw.choice(parameter.says)
-    if isinstance(chosen, int | float):
-        return chosen, _with_number(draw, phrase, chosen)
-    return chosen, phrase.replace("{v}", shown)
+    if isinstance(said, int | float):
+        return _meant(said, parameter), _with_number(draw, phrase, said)
+    return said, phrase.replace("{v}", shown)
 
 
-def value(draw: random.Random, parameter: Parameter) -> tuple[Value, str]:
-    """A value, and how it is written out in full."""
+def value(draw: random.Random, parameter: Parameter) -> Value:
+    """A value that an argument may have."""
+    said = _said(draw, parameter)[0]
+    return _meant(said, parameter) if isinstance(said, int | float) else said
+
+
+def _meant(said: int | float, parameter: Parameter) -> int | float:
+    """The value that a request's number means."""
+    if parameter.times == 1:
+        return said
+    meant = round(said * parameter.times, 6)
+    return round(meant) if parameter.kind == "integer" else meant
+
+
+def _said(draw: random.Random, parameter: Parameter) -> tuple[Value, str]:
+    """A value as requests have it, and how it is written out in full."""
     low, high = parameter.range
     if parameter.kind == "boolean":
         return draw.random() < 0.5, ""
     if parameter.kind == "integer":
-        number = draw.randint(low, high)
+        number = _whole(draw, low, high)
         return number, str(number)
     if parameter.kind == "float":
+        if high > 1 and draw.random() < WHOLE:
+            number = _whole(draw, max(1, low), high)
+            return number, str(number)
         amount = round(draw.uniform(low, high), draw.choice((1, 2)))
         return amount, str(amount)
     if parameter.kind == "numbers":
@@ -52,20 +74,35 @@ def value(draw: random.Random, parameter: Parameter) -> tuple[Value, str]:
     if parameter.kind == "strings":
         several = draw.sample(words().words[str(parameter.values)], draw.randint(2, 3))
         return several, listed(several)
+    if parameter.kind == "choices":
+        several = draw.sample(parameter.values, draw.choice((1, 1, 2)))
+        return several, listed(several)
     text = draw.choice(parameter.values) if parameter.kind == "choice" else _text(draw, str(parameter.values))
     return text, text
 
 
+def _whole(draw: random.Random, low: int, high: int) -> int:
+    """A number of `low` to `high` as requests have them: each magnitude as likely as the others, many of them round."""
+    if high < NARROW * low:
+        return draw.randint(low, high)
+    number = round(math.exp(draw.uniform(math.log(max(low, 1)), math.log(max(high, 1)))))
+    if number >= 20 and draw.random() < ROUND:
+        step = 5 * 10 ** (len(str(number)) - 2)
+        number = round(number / step) * step
+    return min(max(number, low), high)
+
+
 def listed(parts: list[str]) -> str:
     """Parts as a sentence lists them."""
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def _flag(draw: random.Random, name: str, parameter: Parameter) -> tuple[bool, str]:
     is_on = draw.random() < 0.5
     if draw.random() < BY_NAME:
         ways = words().on if is_on else words().off
-        return is_on, draw.choice(ways).replace("{f}", name.replace("_", " "))
+        called = name.removeprefix("with_").removeprefix("include_").replace("_", " ")
+        return is_on, draw.choice(ways).replace("{f}", called)
     return is_on, parameter.says[0 if is_on else 1]
 
 

@@ -16,12 +16,13 @@ class Parameter(Strict):
     """A possible argument: names that it may have, its kind, its description, and phrases that give its value `{v}`."""
 
     names: tuple[str, ...]
-    kind: Literal["integer", "float", "string", "boolean", "numbers", "strings", "choice"]
+    kind: Literal["integer", "float", "string", "boolean", "numbers", "strings", "choice", "choices"]
     about: str
     says: tuple[str, ...]  # of a boolean: for true, and for false
     means: dict[str, int | float | str] = {}  # phrases that mean a value without writing it
     values: str | tuple[str, ...] = ""
     range: tuple[int, int] = (1, 100)
+    times: float = 1  # a request's number times this is the value: 3% are 0.03, 2 hours are 120 minutes
 
 
 class Act(Strict):

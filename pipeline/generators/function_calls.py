@@ -19,14 +19,22 @@ from pipeline.generators._words import Parameter, words
 Row = dict[str, Any]
 Form = Literal["written", "tools"]
 
-TYPES = {"numbers": "array", "strings": "array", "choice": "string"}  # other kinds are types as they are
+TYPES = {
+    "numbers": "array",
+    "strings": "array",
+    "choices": "array",
+    "choice": "string",
+}  # other kinds are types as they are
 DEFAULTS = 0.5  # share of optional arguments whose description has their default
+MENTIONED = 0.5  # share of optional arguments that the request gives
+LISTED = 0.4  # share of arguments of few values whose description lists them, and no `enum`
 RECOMBINED = 0.5  # share of functions whose verb, noun and arguments come from several domains
 STYLES = ("{verb}_{noun}", "{noun}_{verb}", "{domain}.{verb}_{noun}", "{domain}_{noun}", "{noun}.{verb}", "camel")
 OPENINGS = (
     "{Verb} {asks} {rest}.", "Please {verb} {asks} {rest}.", "Can you {verb} {asks} {rest}?", "I need {asks} {rest}.",
     "I want to {verb} {asks} {rest}.", "Could you {verb} {asks} {rest}?", "{Verb} {asks} {rest}, please.",
     "I would like {asks} {rest}.", "Help me {verb} {asks} {rest}.", "What about {asks} {rest}?",
+    "What is {asks} {rest}?", "Tell me {asks} {rest}.", "Find out {asks} {rest}.",
 )  # fmt: skip
 
 
@@ -120,7 +128,7 @@ def _arguments(draw: random.Random, known: list[Parameter]) -> tuple[list[Argume
         group = draw.choice(("options", "settings", "details", "filters"))
         arguments[-2:] = [((group, *place), parameter) for place, parameter in arguments[-2:]]
     flat = [place for place, _ in arguments if len(place) == 1]
-    left_out = draw.choices((0, 1, 2), (5, 3, 1))[0]
+    left_out = draw.choices((0, 1, 2), (3, 4, 2))[0]
     return arguments, frozenset(flat[max(1, len(flat) - left_out) :])
 
 
@@ -145,19 +153,24 @@ def _described(draw: random.Random, parameter: Parameter, is_optional: bool) -> 
         schema["items"] = {"type": "integer" if parameter.kind == "numbers" else "string"}
     schema["description"] = parameter.about + (" Optional." if is_optional else "")
     if is_optional and draw.random() < DEFAULTS:
-        default = False if parameter.kind == "boolean" else value(draw, parameter)[0]
-        schema["description"] += f" Default is {default}."
-    if parameter.kind == "choice":
+        default = False if parameter.kind == "boolean" else value(draw, parameter)
+        is_quoted = isinstance(default, str) and draw.random() < 0.5
+        schema["description"] += f" Default is {repr(default) if is_quoted else default}."
+    if parameter.kind == "choice" and draw.random() < LISTED:
+        schema["description"] += f" Options: {', '.join(map(repr, parameter.values))}."
+    elif parameter.kind == "choice":
         schema["enum"] = list(parameter.values)
+    elif parameter.kind == "choices":
+        schema["items"] = {"type": "string", "enum": list(parameter.values)}
     return schema
 
 
 def _call(draw: random.Random, function: Function) -> tuple[str, Row]:
-    """A request in words, and the call that answers it. Half of the optional arguments are not mentioned."""
+    """A request in words, and the call that answers it. Some optional arguments are not mentioned."""
     phrases: list[str] = []
     given: Row = {}
     for place, parameter in function.arguments:
-        if place in function.optional and draw.random() < 0.5:
+        if place in function.optional and draw.random() >= MENTIONED:
             continue
         chosen, phrase = told(draw, place[-1], parameter)
         phrases.append(phrase)

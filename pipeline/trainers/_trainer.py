@@ -16,9 +16,9 @@ from trl.trainer.utils import add_fused_lm_head
 
 from pipeline.family import Family
 from pipeline.params import SftParams
-from pipeline.trainers import _prefix
+from pipeline.trainers import _prefix, _streams
 from pipeline.trainers._kept import LowerOutputs
-from pipeline.trainers._lower import NotKept
+from pipeline.trainers._lower import NotKept, drops
 from pipeline.training_plan import Place, Plan
 from pipeline.training_rows import Tokens
 
@@ -104,6 +104,8 @@ class Trainer(SFTTrainer):
         add_fused_lm_head(inner, outputs=("log_probs",))  # instead of TRL's, which computes entropies, too
         self.lower: LowerOutputs | None = None  # made at the first step, which runs as all others do
         self.not_shared: str | None = None  # why rows do not share their beginning; None: not looked at yet
+        self._own_dropout = any(map(drops, inner.modules()))
+        self.streams = _streams.Streams(torch.get_num_threads())
         self.not_kept = "" if self.params.lower_outputs == "kept" else "not asked for"
 
     def get_train_dataloader(self) -> Any:
@@ -125,13 +127,18 @@ class Trainer(SFTTrainer):
     def _summed_loss(self, model: Any, inputs: dict[str, Any], labels_BxL: torch.Tensor) -> torch.Tensor:
         trained = labels_BxL[:, 1:] != -100
         everywhere = self.params.logits == "all"
-        positions = trained.numel() if everywhere else int(trained.sum())
-        if self._vocabulary is None or positions * self._vocabulary > LOGITS_AT_ONCE:
+        if self._tiled(labels_BxL):
             return self._tiled_loss(model, inputs, labels_BxL, everywhere)
         hidden_BxLxD = self._hidden(inputs, labels_BxL)[:, :-1]
         chosen = torch.ones_like(trained) if everywhere else trained
         logits_NxV = self._inner.lm_head(hidden_BxLxD[chosen]).float()
         return torch.nn.functional.cross_entropy(logits_NxV, labels_BxL[:, 1:][chosen], reduction="sum")
+
+    def _tiled(self, labels_BxL: torch.Tensor) -> bool:
+        """Whether the logits take TRL's head: as they are not plain ones, or too many to be had at once."""
+        trained = labels_BxL[:, 1:] != -100
+        positions = trained.numel() if self.params.logits == "all" else int(trained.sum())
+        return self._vocabulary is None or positions * self._vocabulary > LOGITS_AT_ONCE
 
     def _hidden(self, inputs: dict[str, Any], labels_BxL: torch.Tensor) -> torch.Tensor:
         """The body's hidden states BxLxD, but for those of a beginning that all rows share."""
@@ -146,8 +153,12 @@ class Trainer(SFTTrainer):
 
     def _shares(self) -> bool:
         """Whether rows of a micro-batch may share their beginning: where each draws nothing and none is kept."""
-        drawn = self.params.dropout or self.params.neftune or self.params.prefix == "apart"
-        return not (drawn or self.lower is not None or self.params.packing or self.args.gradient_checkpointing)
+        return self._draws_nothing() and self.lower is None and self.params.prefix is None
+
+    def _draws_nothing(self) -> bool:
+        """Whether a row's pass hangs on the row alone, and is run once."""
+        drawn = self.params.dropout or self.params.neftune
+        return not (drawn or self.params.packing or self.args.gradient_checkpointing)
 
     def _tiled_loss(self, model: Any, inputs: dict[str, Any], labels_BxL: torch.Tensor, everywhere: bool) -> Any:
         """By TRL's head, which knows scaled and capped logits, too; on a CPU it computes them for all it is shown."""
@@ -173,11 +184,31 @@ class Trainer(SFTTrainer):
                 self.not_kept = str(reason)
         return contextlib.nullcontext() if self.lower is None else self.lower.handed(inputs)
 
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """As usual; adds to the step's loss."""
-        loss = super().training_step(*args, **kwargs)
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """As usual, or with the rows on several threads; adds to the step's loss."""
+        parts = self._parts(inputs)
+        if parts > 1:
+            loss = self._side_by_side(model.train(), self._prepare_inputs(inputs), parts, num_items_in_batch)
+        else:
+            loss = super().training_step(model, inputs, num_items_in_batch)
         self.step_loss += loss
         return loss
+
+    def _parts(self, inputs: dict[str, Any]) -> int:
+        """Into how many parts a micro-batch's rows are split: one, where they draw numbers or are more than rows."""
+        asked = self.params.streams is None and self.params.lower_outputs is None
+        if not asked or self._own_dropout or not self._draws_nothing() or self._tiled(inputs["labels"]):
+            return 1
+        width = int(self._inner.config.get_text_config().hidden_size)
+        return _streams.number(inputs, width, self.streams.threads)
+
+    def _side_by_side(self, model: Any, inputs: dict[str, Any], parts: int, items: Any) -> torch.Tensor:
+        def loss_of(part: dict[str, Any]) -> torch.Tensor:
+            with self.compute_loss_context_manager():
+                return self.compute_loss(model, part, num_items_in_batch=items)
+
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        return self.streams.add_gradients(loss_of, _streams.split(inputs, parts), trained)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Not counted here: it takes milliseconds a step."""

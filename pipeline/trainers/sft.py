@@ -46,7 +46,8 @@ def train(task: TrainTask, watchers: Sequence[TrainerCallback] = ()) -> TrainRes
         if task.resume_from is not None and run.start >= run.body_steps:
             hand_on(task.resume_from, task.folder)
         if run.end > run.start:
-            trainer.train()
+            with contextlib.closing(trainer.streams):
+                trainer.train()
         path = _save(trainer.model, task, tokenizer, family)
     return TrainResult(
         model_path=str(path),

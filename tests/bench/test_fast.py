@@ -55,6 +55,9 @@ def test_every_side_is_a_recipe_and_each_option_stands_alone_once():
     for sides in found.values():
         for params in sides.values():
             SftParams(**params)
+    for option in ("logits", "prefix", "streams"):
+        (side,) = found[option].values()
+        assert {**side, option: fast.PLAIN[option]} == fast.PLAIN and option not in side
     assert len(set(found["kept"]["kept, first trial"]) & {"lower_outputs", "sort_window"}) == 1
     assert set(found["together"]["together, later trial"]) == {"layers", "lower_outputs", "sort_window"}
 

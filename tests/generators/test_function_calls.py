@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline import catalogue, generators
 from pipeline.answers.call_match import fault
 from pipeline.answers.calls import strict_calls
 from pipeline.errors import InputError
-from pipeline.generators._told import NUMBERS
+from pipeline.generators._told import NUMBERS, _whole
 from pipeline.generators._words import words
 from pipeline.generators.function_calls import rows
 from pipeline.guards.contamination import on_source
@@ -63,25 +66,30 @@ def test_calls_fit_their_schema_and_give_all_that_is_required(form):
 
 
 KINDS = {
-    "integer": int, "float": float, "number": float, "string": str, "boolean": bool, "array": list, "dict": dict,
-    "object": dict,
+    "integer": int, "float": int | float, "number": int | float, "string": str, "boolean": bool, "array": list,
+    "dict": dict, "object": dict,
 }  # fmt: skip
 
 
 def test_every_value_follows_from_its_request():
-    phrases = {}  # by value, the phrases that mean it
+    phrases, factors = {}, set()  # by value, the phrases that mean it
     for parameter in (
         *words().common.values(),
         *(each for name in words().domains for each in words().parameters(name)),
     ):
+        factors.add(parameter.times)
         for phrase, value in parameter.means.items():
             phrases.setdefault(value, set()).add(phrase)
+    assert {1, 0.01, 60} <= factors
     for row in rows(seed=2, count=600, candidates=2, calls=2):
         request = row["messages"][0]["content"].partition("Request: ")[2]
         for value in _leaves([call["arguments"] for call in called(row)]):
             ways = {str(value), *phrases.get(value, ())}
             if isinstance(value, int | float):
-                ways |= {f"{value:,}", *NUMBERS[value : value + 1]} if isinstance(value, int) else {f"{value:,}"}
+                said = [round(value / times, 6) for times in factors]
+                said += [round(number) for number in said if number == round(number)]
+                ways |= {f"{number:,}" for number in said} | {str(number) for number in said}
+                ways |= {word for number in said if number in range(13) for word in NUMBERS[round(number)].split()}
             assert any(way in request for way in ways), (value, request)
 
 
@@ -111,7 +119,39 @@ def test_requests_write_numbers_as_people_do_and_calls_have_them_bare():
     for row in found:
         for name, value in called(row)[0]["arguments"].items():
             wanted = offered(row)[0]["parameters"]["properties"][name]["type"]
-            assert type(value) is KINDS[wanted], (name, value)
+            assert isinstance(value, KINDS[wanted]) and isinstance(value, bool) == (wanted == "boolean"), (name, value)
+
+
+def test_numbers_are_of_all_magnitudes_and_many_are_round():
+    numbers = [
+        value
+        for row in rows(seed=9, count=3000)
+        for value in _leaves(called(row)[0]["arguments"])
+        if isinstance(value, int)
+    ]
+    digits = [len(str(number)) for number in numbers]
+    assert all(digits.count(count) / len(digits) > 0.05 for count in (1, 2, 3, 4))
+    large = [number for number in numbers if 100 <= number < 1000]
+    assert 0.3 < sum(number % 50 == 0 for number in large) / len(large) < 0.7
+
+
+@given(seed=st.integers(0, 10**6), low=st.integers(0, 10**4), above=st.integers(0, 10**5))
+def test_a_number_stays_in_its_range(seed, low, above):
+    assert low <= _whole(random.Random(seed), low, low + above) <= low + above
+
+
+def test_what_may_be_chosen_is_an_enumeration_or_told_in_words():
+    kinds = set()
+    for row in rows(seed=10, count=500):
+        for name, value in called(row)[0]["arguments"].items():
+            schema = offered(row)[0]["parameters"]["properties"][name]
+            if schema["type"] != "string":
+                continue
+            listed = re.findall(r"Options: (.+)\.", schema["description"])
+            if "enum" in schema or listed:
+                assert value in (schema.get("enum") or listed[0]), schema
+                kinds.add("enum" in schema)
+    assert kinds == {True, False}
 
 
 def test_a_mentioned_flag_is_given_as_it_is_said():
