@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import random
 import re
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pipeline.generators._words import Parameter, words
 
@@ -20,24 +21,44 @@ IN_SHORT = 0.4  # share of phrases with a unit that has a short form which use i
 IN_WORDS = 0.25  # share of small whole numbers that are written out
 BY_MEANING = 0.3  # share of values told by a phrase that means one, where there are such phrases
 BY_NAME = 0.4  # share of flags told by the argument's own name
+NAMED = 0.2  # share of other arguments told by their own name
+BEFORE = 0.5  # share of values that stand before what is asked for, where they may
+ADDED = 0.12  # share of arguments told in a sentence of their own
 ROUND = 0.5  # share of whole numbers from 20 on that have two figures and noughts, the second a 0 or a 5
 WHOLE = 0.3  # share of amounts without a fraction, where there are several such
 NARROW = 4  # a range whose ends differ by less than this factor has no magnitudes: any number is as likely
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
-def told(draw: random.Random, name: str, parameter: Parameter) -> tuple[Value, str]:
-    """A value for the argument `name`, and a phrase that gives it."""
+@dataclass(frozen=True)
+class Told:
+    """A value, and the words that give it: a phrase `after` what is asked for, a word `before` it, or a sentence."""
+
+    value: Value
+    text: str
+    place: Literal["after", "before", "sentence"] = "after"
+
+
+def told(draw: random.Random, name: str, parameter: Parameter) -> Told:
+    """A value for the argument `name`, and how a request gives it."""
     if parameter.kind == "boolean":
         return _flag(draw, name, parameter)
     if parameter.means and draw.random() < BY_MEANING:
         phrase = draw.choice(sorted(parameter.means))
-        return parameter.means[phrase], phrase
+        return Told(parameter.means[phrase], phrase)
     said, shown = _said(draw, parameter)
+    if parameter.before and draw.random() < BEFORE:
+        return Told(said, shown, "before")
+    meant = _meant(said, parameter) if isinstance(said, int | float) else said
+    way = draw.random()
+    if way < NAMED + ADDED:
+        ways, full = words().added if way < ADDED else words().named, shown if meant is said else str(meant)
+        text = draw.choice(ways).replace("{f}", name.replace("_", " ")).replace("{v}", full)
+        return Told(meant, text, "sentence" if way < ADDED else "after")
     phrase = draw.choice(parameter.says)
     if isinstance(said, int | float):
-        return _meant(said, parameter), _with_number(draw, phrase, said)
-    return said, phrase.replace("{v}", shown)
+        return Told(meant, _with_number(draw, phrase, said))
+    return Told(said, phrase.replace("{v}", shown))
 
 
 def value(draw: random.Random, parameter: Parameter) -> Value:
@@ -97,13 +118,13 @@ def listed(parts: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
-def _flag(draw: random.Random, name: str, parameter: Parameter) -> tuple[bool, str]:
+def _flag(draw: random.Random, name: str, parameter: Parameter) -> Told:
     is_on = draw.random() < 0.5
     if draw.random() < BY_NAME:
         ways = words().on if is_on else words().off
         called = name.removeprefix("with_").removeprefix("include_").replace("_", " ")
-        return is_on, draw.choice(ways).replace("{f}", called)
-    return is_on, parameter.says[0 if is_on else 1]
+        return Told(is_on, draw.choice(ways).replace("{f}", called))
+    return Told(is_on, parameter.says[0 if is_on else 1])
 
 
 def _with_number(draw: random.Random, phrase: str, number: int | float) -> str:

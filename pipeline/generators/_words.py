@@ -19,6 +19,7 @@ class Parameter(Strict):
     kind: Literal["integer", "float", "string", "boolean", "numbers", "strings", "choice", "choices"]
     about: str
     says: tuple[str, ...]  # of a boolean: for true, and for false
+    before: bool = False  # whether its value may stand before what is asked for: a *vegan* dinner recipe
     means: dict[str, int | float | str] = {}  # phrases that mean a value without writing it
     values: str | tuple[str, ...] = ""
     range: tuple[int, int] = (1, 100)
@@ -48,6 +49,8 @@ class Words(Strict):
     short: dict[str, str]
     on: tuple[str, ...]  # phrases that turn a flag {f} on, and off
     off: tuple[str, ...]
+    named: tuple[str, ...]  # phrases that give any argument {f} its value {v} by name
+    added: tuple[str, ...]  # sentences of their own that do
     common: dict[str, Parameter]
     domains: dict[str, Domain]
 

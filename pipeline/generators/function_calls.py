@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.answers.call_prompt import asked
-from pipeline.generators._told import listed, told, value
+from pipeline.generators._told import Told, listed, told, value
 from pipeline.generators._words import Parameter, words
 
 Row = dict[str, Any]
@@ -26,7 +27,7 @@ TYPES = {
     "choice": "string",
 }  # other kinds are types as they are
 DEFAULTS = 0.5  # share of optional arguments whose description has their default
-MENTIONED = 0.5  # share of optional arguments that the request gives
+MENTIONED = 0.65  # share of optional arguments that the request gives
 LISTED = 0.4  # share of arguments of few values whose description lists them, and no `enum`
 RECOMBINED = 0.5  # share of functions whose verb, noun and arguments come from several domains
 STYLES = ("{verb}_{noun}", "{noun}_{verb}", "{domain}.{verb}_{noun}", "{domain}_{noun}", "{noun}.{verb}", "camel")
@@ -167,21 +168,41 @@ def _described(draw: random.Random, parameter: Parameter, is_optional: bool) -> 
 
 def _call(draw: random.Random, function: Function) -> tuple[str, Row]:
     """A request in words, and the call that answers it. Some optional arguments are not mentioned."""
-    phrases: list[str] = []
     given: Row = {}
+    found: list[Told] = []
     for place, parameter in function.arguments:
         if place in function.optional and draw.random() >= MENTIONED:
             continue
-        chosen, phrase = told(draw, place[-1], parameter)
-        phrases.append(phrase)
+        found.append(told(draw, place[-1], parameter))
         inner = given
         for group in place[:-1]:
             inner = inner.setdefault(group, {})
-        inner[place[-1]] = chosen
-    draw.shuffle(phrases)
-    opening = draw.choice(OPENINGS)
-    filled = {"verb": function.verb, "Verb": _sentence(function.verb), "asks": function.asks, "rest": _joined(phrases)}
-    return opening.format(**filled), {"name": function.schema["name"], "arguments": given}
+        inner[place[-1]] = found[-1].value
+    return _request(draw, function, found), {"name": function.schema["name"], "arguments": given}
+
+
+def _request(draw: random.Random, function: Function, found: list[Told]) -> str:
+    draw.shuffle(found)
+    texts = {place: [each.text for each in found if each.place == place] for place in ("before", "after", "sentence")}
+    filled = {
+        "verb": function.verb,
+        "Verb": _sentence(function.verb),
+        "asks": _qualified(function.asks, texts["before"]),
+        "rest": _joined(texts["after"]),
+    }
+    main = draw.choice(OPENINGS).format(**filled)
+    return " ".join([re.sub(r" +([.,?])", r"\1", main), *texts["sentence"]])
+
+
+def _qualified(asks: str, adjectives: list[str]) -> str:
+    """What is asked for with adjectives: `a vegan dinner recipe`."""
+    if not adjectives:
+        return asks
+    article, noun = re.fullmatch(r"(an? |the |)(.+)", asks).groups()  # type: ignore[union-attr]
+    noun = " ".join([*adjectives, noun])
+    if article in ("a ", "an "):
+        article = "an " if noun[0].lower() in "aeiou" else "a "
+    return article + noun
 
 
 def _joined(phrases: list[str]) -> str:

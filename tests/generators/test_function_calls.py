@@ -140,6 +140,18 @@ def test_a_number_stays_in_its_range(seed, low, above):
     assert low <= _whole(random.Random(seed), low, low + above) <= low + above
 
 
+def test_values_stand_before_what_is_asked_for_are_told_by_name_and_in_sentences_of_their_own():
+    requests = [row["messages"][0]["content"].partition("Request: ")[2] for row in rows(seed=11, count=2000)]
+    for pattern in (
+        r"\b(a vegan|an easy|the monthly|the keto|a formal|a Greek|an ambient)\b",
+        r"with [a-z ]+ set to (?!true|false)\w",
+        r"[.?] (The [a-z ]+ (is|should be)|Set the|Use) ",
+    ):
+        share = sum(bool(re.search(pattern, request)) for request in requests) / len(requests)
+        assert 0.01 < share < 0.4, (pattern, share)
+    assert not any(" ." in request or " ?" in request or " ," in request for request in requests)
+
+
 def test_what_may_be_chosen_is_an_enumeration_or_told_in_words():
     kinds = set()
     for row in rows(seed=10, count=500):
