@@ -26,6 +26,7 @@ __all__ = ["Built", "Place", "Prepared", "blocks", "build", "prepare", "stream",
 Row = dict[str, Any]  # {"messages": [...]}, and "tools" where the source has them
 Place = tuple[int, int]  # (source, row)
 
+GROUP = "_group"  # a column: rows with the same value in it follow each other, so that a step can share their beginning
 BLOCK = 64  # rows in which the shares are met and the order is shuffled
 
 
@@ -57,11 +58,11 @@ class Built:
 
     def order(self, length: int, seed: int) -> list[Place]:
         """The first `length` of the endless order: (source, row) indices into `rows`."""
-        return stream([len(rows) for rows in self.rows], self.weights, length, seed)
+        return stream([groups(rows) for rows in self.rows], self.weights, length, seed)
 
     def blocks(self, seed: int) -> Iterator[list[Place]]:
         """The endless order, some rows at a time."""
-        return blocks([len(rows) for rows in self.rows], self.weights, seed)
+        return blocks([groups(rows) for rows in self.rows], self.weights, seed)
 
     def summary(self) -> dict[str, Any]:
         """The same as an outcome records it."""
@@ -100,7 +101,7 @@ def _selected(reference: DataRef, source: Prepared, seed: int) -> list[Row]:
         )
     kept = filters.keep([row["messages"] for row in source.rows], reference.filters)
     if reference.limit is not None and reference.limit < len(kept):
-        kept = sorted(random.Random(f"{seed}/limit/{reference.name}").sample(kept, reference.limit))
+        kept = _sampled(kept, source.rows, reference.limit, f"{seed}/limit/{reference.name}")
     if not kept:
         raise DataError(
             f"{reference.name}: no row is left ({source.overlapping} overlap search items, "
@@ -108,6 +109,15 @@ def _selected(reference: DataRef, source: Prepared, seed: int) -> list[Row]:
             "leave it out"
         )
     return [source.rows[index] for index in kept]
+
+
+def _sampled(kept: list[int], rows: list[Row], limit: int, key: str) -> list[int]:
+    """`limit` of the kept rows, in their order; of rows in groups whole groups, but for the last."""
+    together = groups([rows[index] for index in kept])
+    if len(together) == len(kept):
+        return sorted(random.Random(key).sample(kept, limit))
+    drawn = [index for group in random.Random(key).sample(together, len(together)) for index in group]
+    return sorted(kept[index] for index in drawn[:limit])
 
 
 # ---------------------------------------------------------------- one source
@@ -160,36 +170,47 @@ def _scan(raw: list[Row], questions: list[Phrasing]) -> Iterator[Any]:
 
 
 def _trained(row: Row, messages: list[Message]) -> Row:
-    return {"messages": messages, "tools": row["tools"]} if row.get("tools") else {"messages": messages}
+    return {"messages": messages, **{name: row[name] for name in ("tools", GROUP) if row.get(name)}}
 
 
 # ---------------------------------------------------------------- mixing
 
 
-def stream(sizes: Sequence[int], weights: Sequence[float], length: int, seed: int) -> list[Place]:
+Group = tuple[int, ...]  # rows of a source that follow each other
+
+
+def groups(rows: Sequence[Row]) -> list[Group]:
+    """The rows by the value of their column `_group`; a row without one is a group of its own."""
+    found: dict[Any, list[int]] = {}
+    for number, row in enumerate(rows):
+        found.setdefault(str(row[GROUP]) if row.get(GROUP) else number, []).append(number)
+    return [tuple(group) for group in found.values()]
+
+
+def stream(sources: Sequence[Sequence[Group]], weights: Sequence[float], length: int, seed: int) -> list[Place]:
     """The first `length` (source, row) pairs of the mixture's endless order; a longer one begins with a shorter one.
 
     Within every block of 64 a source's share of rows is its weight over the sum of weights, to about one row. Each
-    source runs through all its rows, in a new order per epoch, before it repeats one.
+    source runs through all its rows, its groups in a new order per epoch, before it repeats one.
     """
     order: list[Place] = []
-    for block in blocks(sizes, weights, seed):
+    for block in blocks(sources, weights, seed):
         if len(order) >= length:
             break
         order += block
     return order[:length]
 
 
-def blocks(sizes: Sequence[int], weights: Sequence[float], seed: int) -> Iterator[list[Place]]:
+def blocks(sources: Sequence[Sequence[Group]], weights: Sequence[float], seed: int) -> Iterator[list[Place]]:
     """The same order without an end, in blocks of 64."""
     total = sum(weights)
     if not total > 0 or min(weights) < 0:
         raise InputError("data: weights must be 0 or more, and at least one above 0")
-    if any(weight > 0 and size < 1 for size, weight in zip(sizes, weights, strict=True)):
+    if any(weight > 0 and not source for source, weight in zip(sources, weights, strict=True)):
         raise DataError("data: a source with a weight has no rows: leave it out")
     shares = [weight / total for weight in weights]
-    rows = [_epochs(size, f"{seed}/{source}") for source, size in enumerate(sizes)]
-    dealt = [0] * len(sizes)
+    rows = [_epochs(source, f"{seed}/{number}") for number, source in enumerate(sources)]
+    dealt = [0] * len(sources)
     for begin in count(0, BLOCK):
         turns = _shuffled(_turns(shares, dealt), f"{seed}/block/{begin}")
         yield [(source, next(rows[source])) for source in turns]
@@ -220,8 +241,7 @@ def _shuffled(values: list[int], key: str) -> list[int]:
     return values
 
 
-def _epochs(size: int, key: str) -> Iterator[int]:
-    epoch = 0
-    while True:
-        yield from _shuffled(list(range(size)), f"{key}/{epoch}")
-        epoch += 1
+def _epochs(source: Sequence[Group], key: str) -> Iterator[int]:
+    for epoch in count():
+        for number in _shuffled(list(range(len(source))), f"{key}/{epoch}"):
+            yield from source[number]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import benchmarks, catalogue, data, kept, paths
-from pipeline.data import BLOCK, build, stream
+from pipeline.data import BLOCK, build
 from pipeline.errors import DataError, InputError
 from pipeline.types import DataRef, ItemsKey, Stage
 
@@ -195,6 +195,12 @@ def test_generated_sources_overlap_no_search_items():
 
 # ---------------------------------------------------------------- mixing
 
+
+def stream(sizes, weights, length, seed):
+    """The order of sources of so many rows, each a group of its own."""
+    return data.stream([[(row,) for row in range(size)] for size in sizes], weights, length, seed)
+
+
 sizes_and_weights = st.lists(st.tuples(st.integers(1, 40), st.floats(0.01, 10)), min_size=1, max_size=6)
 
 
@@ -246,6 +252,28 @@ def test_the_order_is_known_for_good():
         (0, 0),
         (1, 4),
     ]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=30), st.integers(0, 99))
+def test_rows_of_one_group_follow_each_other_in_their_order_and_groups_are_dealt_anew(names, seed):
+    rows = [{"_group": name} if name else {} for name in names]
+    found = data.groups(rows)
+    order = [row for _, row in data.stream([found], [1.0], len(rows), seed)]
+    assert sorted(order) == list(range(len(rows)))
+    for group in found:
+        assert len({names[row] for row in group}) == 1 and (names[group[0]] or len(group) == 1)
+        begin = order.index(group[0])
+        assert tuple(order[begin : begin + len(group)]) == group
+
+
+def test_a_limit_takes_whole_groups_and_rows_keep_theirs(shelf):
+    rows = [{"question": f"What is {n}?", "answer": str(n), "_group": f"g{n // 4}"} for n in range(400)]
+    shelf("grouped", rows)
+    stage = Stage(data=(DataRef(name="grouped", limit=50),), params={"tokens": 100})
+    (found,) = build(stage, KEY, [], seed=3).rows
+    sizes = Counter(row["_group"] for row in found)
+    assert len(found) == 50 and sorted(sizes.values()) == [2, *[4] * 12]
+    assert {row["messages"][1]["content"] for row in found} != {str(n) for n in range(50)}
 
 
 @pytest.mark.parametrize("weights", [[0.0, 0.0], [-1.0, 2.0]])

@@ -54,15 +54,28 @@ class Function:
 
 
 def rows(
-    seed: int, count: int, candidates: int = 1, calls: int = 1, form: Form = "written", name: str = ""
+    seed: int,
+    count: int,
+    candidates: int = 1,
+    calls: int = 1,
+    form: Form = "written",
+    name: str = "",
+    requests: int = 1,
 ) -> list[Row]:
-    """`count` rows; each offers up to `candidates` functions and asks for up to `calls` calls. `name` varies `seed`."""
+    """`count` rows; each offers up to `candidates` functions and asks for up to `calls` calls. `name` varies `seed`.
+
+    `requests` rows in turn offer the same functions and have a `_group` in common.
+    """
     draw = random.Random(f"function_calls/{name}/{seed}")
-    return [_row(draw, candidates, calls, form) for _ in range(count)]
+    found: list[Row] = []
+    while len(found) < count:
+        offered = _functions(draw, draw.randint(min(2, candidates), candidates))
+        group = {"_group": f"functions {len(found) // requests + 1}"} if requests > 1 else {}
+        found += [_row(draw, offered, calls, form) | group for _ in range(min(requests, count - len(found)))]
+    return found
 
 
-def _row(draw: random.Random, candidates: int, calls: int, form: Form) -> Row:
-    offered = _functions(draw, draw.randint(min(2, candidates), candidates))
+def _row(draw: random.Random, offered: list[Function], calls: int, form: Form) -> Row:
     wanted = draw.randint(min(2, calls), calls)
     chosen = [draw.choice(offered) for _ in range(wanted)]
     made = [_call(draw, function) for function in chosen]

@@ -19,14 +19,20 @@ Inputs = dict[str, torch.Tensor]  # input_ids, attention_mask and labels BxL, pa
 
 LEAST_WIDTH = 256  # hidden size from which the operations outweigh the Python between them, which threads wait for
 LEAST_TOKENS = 128  # of a part; for fewer its own pass through the layers costs more than it saves
+MOST_AGAIN = 0.25  # of the tokens: more of a beginning that all rows share are not run again for every part
 
 
-def number(inputs: Inputs, width: int, threads: int) -> int:
-    """Parts into which a micro-batch should be split, for a model `width` wide on so many threads; 1: none."""
+def number(inputs: Inputs, width: int, threads: int, shared: int = 0) -> int:
+    """Parts into which a micro-batch should be split, for a model `width` wide on so many threads; 1: none.
+
+    `shared` tokens at the start of all rows would be run once if the rows stayed together.
+    """
     mask = inputs.get("attention_mask")
     if mask is None or mask.device.type != "cpu" or width < LEAST_WIDTH:
         return 1
-    return max(1, min(threads, len(mask), int(mask.sum()) // LEAST_TOKENS))
+    tokens = int(mask.sum()) - shared * (len(mask) - 1)
+    parts = max(1, min(threads, len(mask), int(mask.sum()) // LEAST_TOKENS))
+    return parts if shared * (parts - 1) <= MOST_AGAIN * tokens else 1
 
 
 def split(inputs: Inputs, parts: int) -> list[Inputs]:

@@ -200,7 +200,8 @@ class Trainer(SFTTrainer):
         if not asked or self._own_dropout or not self._draws_nothing() or self._tiled(inputs["labels"]):
             return 1
         width = int(self._inner.config.get_text_config().hidden_size)
-        return _streams.number(inputs, width, self.streams.threads)
+        shared = _prefix.length(inputs, inputs["labels"]) if self._shares() and not self.not_shared else 0
+        return _streams.number(inputs, width, self.streams.threads, shared)
 
     def _side_by_side(self, model: Any, inputs: dict[str, Any], parts: int, items: Any) -> torch.Tensor:
         def loss_of(part: dict[str, Any]) -> torch.Tensor:

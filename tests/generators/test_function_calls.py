@@ -206,6 +206,18 @@ def test_thousands_of_functions_differ_and_optional_and_nested_arguments_come_up
     assert 0.02 < sum(nested) / len(found) < 0.3
 
 
+def test_so_many_rows_in_turn_ask_for_the_same_function_in_other_words():
+    found = rows(seed=0, count=41, requests=4)
+    assert len(found) == 41 and len({row["_group"] for row in found}) == 11
+    for begin in range(0, 40, 4):
+        some = found[begin : begin + 4]
+        assert len({row["_group"] for row in some}) == 1
+        assert all(offered(row) == offered(some[0]) for row in some)
+        assert len({row["messages"][0]["content"] for row in some}) > 1
+    assert found[0]["_group"] != found[4]["_group"] and offered(found[0]) != offered(found[4])
+    assert not any("_group" in row for row in rows(seed=0, count=5))
+
+
 def test_rows_hang_on_the_seed_and_the_name_alone():
     assert rows(seed=5, count=20) == rows(seed=5, count=20)
     assert rows(seed=5, count=20)[:7] == rows(seed=5, count=7)
@@ -223,7 +235,7 @@ def test_no_item_and_no_function_of_bfcl_is_in_it():
     theirs = {function["name"] for row in items for function in row["function"]}
     pool = [{"id": row["id"], "question": row["question"][0][0]["content"]} for row in items]
     names = [name for name in catalogue.names("function calls") if name.startswith("function_calls")]
-    assert len(names) == 4
+    assert len(names) == 5
     for name in names:
         found = catalogue.rows(name, ItemsKey(lab_seed=0))
         assert on_source(name, found, pool).ok

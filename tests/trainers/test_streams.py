@@ -112,6 +112,13 @@ def test_parts_are_as_many_as_threads_rows_and_tokens_allow(monkeypatch):
     assert _streams.number({}, wide, 2) == 1
 
 
+def test_rows_that_share_most_of_their_tokens_stay_together():
+    inputs = {"attention_mask": torch.ones(4, 200)}
+    width = 2 * _streams.LEAST_WIDTH
+    assert _streams.number(inputs, width, 2, shared=40) == 2
+    assert _streams.number(inputs, width, 2, shared=150) == 1
+
+
 def test_parts_have_all_rows_in_order_and_no_padding_that_they_do_not_need():
     lengths = [2, 3, 5, 9, 9]
     mask = torch.tensor([[1] * n + [0] * (9 - n) for n in lengths])
