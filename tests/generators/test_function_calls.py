@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from pipeline.generators._told import NUMBERS, _whole
 from pipeline.generators._words import words
 from pipeline.generators.function_calls import rows
 from pipeline.guards.contamination import on_source
+from pipeline.params import SftParams
+from pipeline.recipe import load_recipe
 from pipeline.rowfiles import read_rows
 from pipeline.types import ItemsKey
 
@@ -216,6 +219,13 @@ def test_so_many_rows_in_turn_ask_for_the_same_function_in_other_words():
         assert len({row["messages"][0]["content"] for row in some}) > 1
     assert found[0]["_group"] != found[4]["_group"] and offered(found[0]) != offered(found[4])
     assert not any("_group" in row for row in rows(seed=0, count=5))
+
+
+def test_a_step_of_the_small_recipe_is_a_group():
+    stage = load_recipe("bfcl_ast_single_small").stages[0]
+    params = SftParams(**stage.params)
+    (group, *_) = Counter(row["_group"] for row in catalogue.rows(stage.data[0].name, ItemsKey())).values()
+    assert (params.device_batch or params.batch_size) == group == 4 and params.sort_window is None
 
 
 def test_rows_hang_on_the_seed_and_the_name_alone():
