@@ -24,9 +24,10 @@ BUILT = Built(("sums",), (1.0,), (SUMS,), {}, {})
 
 @pytest.fixture(autouse=True)
 def split(monkeypatch):
-    """Models of every width are split; into how many parts their micro-batches were."""
+    """Models of every width are split, whatever their rows share; into how many parts their micro-batches were."""
     monkeypatch.setattr(_streams, "LEAST_WIDTH", 0)
     monkeypatch.setattr(_streams, "LEAST_TOKENS", 16)
+    monkeypatch.setattr(_streams, "MOST_AGAIN", 10.0)
     counts: list[int] = []
     run = _streams.split
     monkeypatch.setattr(_streams, "split", lambda inputs, parts: counts.append(parts) or run(inputs, parts))
@@ -102,7 +103,8 @@ def test_running_out_of_memory_on_a_thread_is_told_as_ever(tmp_path, monkeypatch
 
 
 def test_parts_are_as_many_as_threads_rows_and_tokens_allow(monkeypatch):
-    monkeypatch.undo()
+    monkeypatch.setattr(_streams, "LEAST_WIDTH", 256)
+    monkeypatch.setattr(_streams, "LEAST_TOKENS", 128)
     wide = _streams.LEAST_WIDTH
     inputs = {"attention_mask": torch.ones(4, 2 * _streams.LEAST_TOKENS)}
     assert [_streams.number(inputs, wide, threads) for threads in (1, 2, 3, 16)] == [1, 2, 3, 4]
@@ -112,7 +114,8 @@ def test_parts_are_as_many_as_threads_rows_and_tokens_allow(monkeypatch):
     assert _streams.number({}, wide, 2) == 1
 
 
-def test_rows_that_share_most_of_their_tokens_stay_together():
+def test_rows_that_share_most_of_their_tokens_stay_together(monkeypatch):
+    monkeypatch.setattr(_streams, "MOST_AGAIN", 0.25)
     inputs = {"attention_mask": torch.ones(4, 200)}
     width = 2 * _streams.LEAST_WIDTH
     assert _streams.number(inputs, width, 2, shared=40) == 2
