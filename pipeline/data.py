@@ -181,6 +181,8 @@ Group = tuple[int, ...]  # rows of a source that follow each other
 
 def groups(rows: Sequence[Row]) -> list[Group]:
     """The rows by the value of their column `_group`; a row without one is a group of its own."""
+    if not any(GROUP in row for row in rows):
+        return [(number,) for number in range(len(rows))]
     found: dict[Any, list[int]] = {}
     for number, row in enumerate(rows):
         found.setdefault(str(row[GROUP]) if row.get(GROUP) else number, []).append(number)

@@ -47,9 +47,9 @@ def told(draw: random.Random, name: str, parameter: Parameter) -> Told:
         phrase = draw.choice(sorted(parameter.means))
         return Told(parameter.means[phrase], phrase)
     said, shown = _said(draw, parameter)
-    if parameter.before and draw.random() < BEFORE:
-        return Told(said, shown, "before")
     meant = _meant(said, parameter) if isinstance(said, int | float) else said
+    if parameter.before and draw.random() < BEFORE:
+        return Told(meant, shown, "before")
     way = draw.random()
     if way < NAMED + ADDED:
         ways, full = words().added if way < ADDED else words().named, shown if meant is said else str(meant)

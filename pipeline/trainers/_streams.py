@@ -22,17 +22,19 @@ LEAST_TOKENS = 128  # of a part; for fewer its own pass through the layers costs
 MOST_AGAIN = 0.25  # of the tokens: more of a beginning that all rows share are not run again for every part
 
 
-def number(inputs: Inputs, width: int, threads: int, shared: int = 0) -> int:
-    """Parts into which a micro-batch should be split, for a model `width` wide on so many threads; 1: none.
+def pays(width: int, threads: int) -> bool:
+    """Whether a model `width` wide may gain from rows on several of so many threads."""
+    return threads > 1 and width >= LEAST_WIDTH
+
+
+def number(mask_BxL: torch.Tensor, threads: int, shared: int = 0) -> int:
+    """Parts into which a micro-batch should be split on so many threads; 1: none.
 
     `shared` tokens at the start of all rows would be run once if the rows stayed together.
     """
-    mask = inputs.get("attention_mask")
-    if mask is None or mask.device.type != "cpu" or width < LEAST_WIDTH:
-        return 1
-    tokens = int(mask.sum()) - shared * (len(mask) - 1)
-    parts = max(1, min(threads, len(mask), int(mask.sum()) // LEAST_TOKENS))
-    return parts if shared * (parts - 1) <= MOST_AGAIN * tokens else 1
+    rows, tokens = len(mask_BxL), int(mask_BxL.sum())
+    parts = max(1, min(threads, rows, tokens // LEAST_TOKENS))
+    return parts if shared * (parts - 1) <= MOST_AGAIN * (tokens - shared * (rows - 1)) else 1
 
 
 def split(inputs: Inputs, parts: int) -> list[Inputs]:

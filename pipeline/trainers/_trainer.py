@@ -104,8 +104,8 @@ class Trainer(SFTTrainer):
         add_fused_lm_head(inner, outputs=("log_probs",))  # instead of TRL's, which computes entropies, too
         self.lower: LowerOutputs | None = None  # made at the first step, which runs as all others do
         self.not_shared: str | None = None  # why rows do not share their beginning; None: not looked at yet
-        self._own_dropout = any(map(drops, inner.modules()))
         self.streams = _streams.Streams(torch.get_num_threads())
+        self._may_split = self._splits()
         self.not_kept = "" if self.params.lower_outputs == "kept" else "not asked for"
 
     def get_train_dataloader(self) -> Any:
@@ -194,14 +194,20 @@ class Trainer(SFTTrainer):
         self.step_loss += loss
         return loss
 
-    def _parts(self, inputs: dict[str, Any]) -> int:
-        """Into how many parts a micro-batch's rows are split: one, where they draw numbers or are more than rows."""
-        asked = self.params.streams is None and self.params.lower_outputs is None
-        if not asked or self._own_dropout or not self._draws_nothing() or self._tiled(inputs["labels"]):
-            return 1
+    def _splits(self) -> bool:
+        """Whether rows may go to several threads: they draw nothing and are handed nothing, and it would pay."""
         width = int(self._inner.config.get_text_config().hidden_size)
+        if self.args.device.type != "cpu" or not _streams.pays(width, self.streams.threads):
+            return False
+        is_asked = self.params.streams is None and self.params.lower_outputs is None
+        return is_asked and self._draws_nothing() and not any(map(drops, self._inner.modules()))
+
+    def _parts(self, inputs: dict[str, Any]) -> int:
+        """Into how many parts a micro-batch's rows are split; 1: they stay together."""
+        if not self._may_split or self._tiled(inputs["labels"]):
+            return 1
         shared = _prefix.length(inputs, inputs["labels"]) if self._shares() and not self.not_shared else 0
-        return _streams.number(inputs, width, self.streams.threads, shared)
+        return _streams.number(inputs["attention_mask"], self.streams.threads, shared)
 
     def _side_by_side(self, model: Any, inputs: dict[str, Any], parts: int, items: Any) -> torch.Tensor:
         def loss_of(part: dict[str, Any]) -> torch.Tensor:

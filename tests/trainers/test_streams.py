@@ -103,23 +103,22 @@ def test_running_out_of_memory_on_a_thread_is_told_as_ever(tmp_path, monkeypatch
 
 
 def test_parts_are_as_many_as_threads_rows_and_tokens_allow(monkeypatch):
-    monkeypatch.setattr(_streams, "LEAST_WIDTH", 256)
     monkeypatch.setattr(_streams, "LEAST_TOKENS", 128)
-    wide = _streams.LEAST_WIDTH
-    inputs = {"attention_mask": torch.ones(4, 2 * _streams.LEAST_TOKENS)}
-    assert [_streams.number(inputs, wide, threads) for threads in (1, 2, 3, 16)] == [1, 2, 3, 4]
-    assert _streams.number(inputs, wide - 1, 2) == 1
-    short = {"attention_mask": torch.ones(4, _streams.LEAST_TOKENS // 2)}
-    assert _streams.number(short, wide, 16) == 2
-    assert _streams.number({}, wide, 2) == 1
+    mask = torch.ones(4, 256)
+    assert [_streams.number(mask, threads) for threads in (1, 2, 3, 16)] == [1, 2, 3, 4]
+    assert _streams.number(torch.ones(4, 64), 16) == 2
+
+
+def test_narrow_models_and_one_thread_keep_rows_together(monkeypatch):
+    monkeypatch.setattr(_streams, "LEAST_WIDTH", 256)
+    assert _streams.pays(256, 2) and not _streams.pays(255, 2) and not _streams.pays(4096, 1)
 
 
 def test_rows_that_share_most_of_their_tokens_stay_together(monkeypatch):
     monkeypatch.setattr(_streams, "MOST_AGAIN", 0.25)
-    inputs = {"attention_mask": torch.ones(4, 200)}
-    width = 2 * _streams.LEAST_WIDTH
-    assert _streams.number(inputs, width, 2, shared=40) == 2
-    assert _streams.number(inputs, width, 2, shared=150) == 1
+    mask = torch.ones(4, 200)
+    assert _streams.number(mask, 2, shared=40) == 2
+    assert _streams.number(mask, 2, shared=150) == 1
 
 
 def test_parts_have_all_rows_in_order_and_no_padding_that_they_do_not_need():
