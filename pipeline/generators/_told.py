@@ -13,7 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.generators._words import Parameter, words
+from pipeline.generators._texts import text_and_words, text_of
+from pipeline.generators._words import Pair, Parameter, words
 
 Value = bool | int | float | str | list[Any]
 
@@ -23,6 +24,7 @@ BY_MEANING = 0.3  # share of values told by a phrase that means one, where there
 BY_NAME = 0.4  # share of flags told by the argument's own name
 NAMED = 0.2  # share of other arguments told by their own name
 BEFORE = 0.5  # share of values that stand before what is asked for, where they may
+APART = 0.2  # share of pairs told one by one, each by its name
 ADDED = 0.12  # share of arguments told in a sentence of their own
 ROUND = 0.5  # share of whole numbers from 20 on that have two figures and noughts, the second a 0 or a 5
 WHOLE = 0.3  # share of amounts without a fraction, where there are several such
@@ -61,6 +63,27 @@ def told(draw: random.Random, name: str, parameter: Parameter) -> Told:
     return Told(said, phrase.replace("{v}", shown))
 
 
+def told_together(draw: random.Random, names: tuple[str, str], pair: Pair) -> tuple[Value, Value, list[Told]]:
+    """The two values of a pair, and how a request gives them: in one phrase, or each by its argument's name."""
+    (one, first), (other, second) = _two(draw, pair)
+    if draw.random() < APART:
+        ways = [draw.choice(words().named).replace("{f}", name.replace("_", " ")) for name in names]
+        texts = [way.replace("{v}", shown) for way, shown in zip(ways, (first, second), strict=True)]
+        return one, other, [Told(one, texts[0]), Told(other, texts[1])]
+    if pair.kind == "integer" and draw.random() < IN_WORDS:
+        first, second = (NUMBERS[each] if each in range(len(NUMBERS)) else str(each) for each in (one, other))
+    phrase = draw.choice(pair.says).replace("{a}", first).replace("{b}", second)
+    return one, other, [Told([one, other], phrase)]
+
+
+def _two(draw: random.Random, pair: Pair) -> list[tuple[Any, str]]:
+    """Two different values of a pair, each with how it is written out."""
+    first, second = (_said(draw, each) for each in pair.halves())
+    while first == second:
+        second = _said(draw, pair.halves()[1])
+    return sorted((first, second)) if pair.rising else [first, second]
+
+
 def value(draw: random.Random, parameter: Parameter) -> Value:
     """A value that an argument may have."""
     said = _said(draw, parameter)[0]
@@ -84,22 +107,31 @@ def _said(draw: random.Random, parameter: Parameter) -> tuple[Value, str]:
         number = _whole(draw, low, high)
         return number, str(number)
     if parameter.kind == "float":
-        if high > 1 and draw.random() < WHOLE:
-            number = _whole(draw, max(1, low), high)
-            return number, str(number)
-        amount = round(draw.uniform(low, high), draw.choice((1, 2)))
+        amount = _amount(draw, low, high)
         return amount, str(amount)
     if parameter.kind == "numbers":
         numbers = [draw.randint(low, high) for _ in range(draw.randint(2, 6))]
         return numbers, str(numbers) if draw.random() < 0.6 else listed([str(each) for each in numbers])
+    if parameter.kind == "amounts":
+        amounts = [_amount(draw, low, high) for _ in range(draw.randint(2, 5))]
+        return amounts, str(amounts) if draw.random() < 0.6 else listed([str(each) for each in amounts])
     if parameter.kind == "strings":
-        several = draw.sample(words().words[str(parameter.values)], draw.randint(2, 3))
+        several = list({text_of(draw, str(parameter.values)): None for _ in range(draw.randint(2, 3))})
         return several, listed(several)
     if parameter.kind == "choices":
         several = draw.sample(parameter.values, draw.choice((1, 1, 2)))
         return several, listed(several)
-    text = draw.choice(parameter.values) if parameter.kind == "choice" else _text(draw, str(parameter.values))
-    return text, text
+    if parameter.kind == "choice":
+        chosen = str(draw.choice(parameter.values))
+        return chosen, chosen
+    return text_and_words(draw, str(parameter.values))
+
+
+def _amount(draw: random.Random, low: int, high: int) -> int | float:
+    """An amount as requests have it: a share of them without a fraction."""
+    if high > 1 and draw.random() < WHOLE:
+        return _whole(draw, max(1, low), high)
+    return round(draw.uniform(low, high), draw.choice((1, 2)))
 
 
 def _whole(draw: random.Random, low: int, high: int) -> int:
@@ -120,11 +152,13 @@ def listed(parts: list[str]) -> str:
 
 def _flag(draw: random.Random, name: str, parameter: Parameter) -> Told:
     is_on = draw.random() < 0.5
+    called = name.removeprefix("with_").removeprefix("include_").replace("_", " ")
+    if is_on and parameter.before and draw.random() < BEFORE:
+        return Told(True, called, "before")
     if draw.random() < BY_NAME:
         ways = words().on if is_on else words().off
-        called = name.removeprefix("with_").removeprefix("include_").replace("_", " ")
         return Told(is_on, draw.choice(ways).replace("{f}", called))
-    return Told(is_on, parameter.says[0 if is_on else 1])
+    return Told(is_on, parameter.says[0 if is_on else 1].replace("{f}", called))
 
 
 def _with_number(draw: random.Random, phrase: str, number: int | float) -> str:
@@ -137,16 +171,3 @@ def _with_number(draw: random.Random, phrase: str, number: int | float) -> str:
     if isinstance(number, int) and number < len(NUMBERS) and draw.random() < IN_WORDS:
         return phrase.replace("{v}", NUMBERS[number])
     return phrase.replace("{v}", str(number))
-
-
-def _text(draw: random.Random, values: str) -> str:
-    drawn = words().words
-    if values == "date":
-        return f"{draw.randint(2021, 2029)}-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}"
-    if values == "time":
-        return f"{draw.randint(0, 23):02}:{draw.choice((0, 5, 15, 20, 30, 45)):02}"
-    if values == "code":
-        return f"{''.join(draw.choices('ABCDEFGHKLMNPRSTVWXZ', k=draw.randint(1, 3)))}-{draw.randint(10, 99999)}"
-    if values == "sentence":
-        return f"The {draw.choice(drawn['animal'])} sleeps near {draw.choice(drawn['city'])}"
-    return draw.choice(drawn[values])

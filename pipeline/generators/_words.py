@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.types import Strict
 from pipeline.yaml_file import read_model
@@ -16,7 +16,7 @@ class Parameter(Strict):
     """A possible argument: names that it may have, its kind, its description, and phrases that give its value `{v}`."""
 
     names: tuple[str, ...]
-    kind: Literal["integer", "float", "string", "boolean", "numbers", "strings", "choice", "choices"]
+    kind: Literal["integer", "float", "string", "boolean", "numbers", "amounts", "strings", "choice", "choices"]
     about: str
     says: tuple[str, ...]  # of a boolean: for true, and for false
     before: bool = False  # whether its value may stand before what is asked for: a *vegan* dinner recipe
@@ -24,6 +24,24 @@ class Parameter(Strict):
     values: str | tuple[str, ...] = ""
     range: tuple[int, int] = (1, 100)
     times: float = 1  # a request's number times this is the value: 3% are 0.03, 2 hours are 120 minutes
+
+
+class Pair(Strict):
+    """Two arguments of one kind that one phrase gives in their order, as in `from {a} to {b}`."""
+
+    names: tuple[tuple[str, str], ...]
+    kind: Literal["integer", "float", "string"]
+    about: tuple[str, str]
+    says: tuple[str, ...]
+    values: str = ""
+    range: tuple[int, int] = (1, 100)
+    rising: bool = False  # whether the first is the smaller one, or the earlier
+
+    def halves(self) -> tuple[Parameter, Parameter]:
+        """The two arguments, each as one of its own."""
+        told: dict[str, Any] = {"kind": self.kind, "says": (), "values": self.values, "range": self.range}
+        first, second = (tuple(both[place] for both in self.names) for place in (0, 1))
+        return Parameter(names=first, about=self.about[0], **told), Parameter(names=second, about=self.about[1], **told)
 
 
 class Act(Strict):
@@ -40,6 +58,7 @@ class Domain(Strict):
     acts: tuple[Act, ...]
     parameters: tuple[Parameter, ...]
     shares: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
 
 
 class Words(Strict):
@@ -52,6 +71,7 @@ class Words(Strict):
     named: tuple[str, ...]  # phrases that give any argument {f} its value {v} by name
     added: tuple[str, ...]  # sentences of their own that do
     common: dict[str, Parameter]
+    pairs: dict[str, Pair]
     domains: dict[str, Domain]
 
     def parameters(self, name: str) -> list[Parameter]:

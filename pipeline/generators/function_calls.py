@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.answers.call_prompt import asked
-from pipeline.generators._told import Told, listed, told, value
-from pipeline.generators._words import Parameter, words
+from pipeline.generators._told import Told, listed, told, told_together, value
+from pipeline.generators._words import Pair, Parameter, words
 
 Row = dict[str, Any]
 Form = Literal["written", "tools"]
@@ -25,10 +25,17 @@ TYPES = {
     "strings": "array",
     "choices": "array",
     "choice": "string",
+    "amounts": "array",
 }  # other kinds are types as they are
+DEFAULT_WORDS = ("Default is {}.", "Default is {}.", "The default is {}.", "Defaults to {}.", "(default is {})")
+ITEM_TYPES = {"numbers": "integer", "amounts": "float", "strings": "string"}
 DEFAULTS = 0.5  # share of optional arguments whose description has their default
-MENTIONED = 0.65  # share of optional arguments that the request gives
+MENTIONED = 0.5  # share of optional arguments that the request gives
 LISTED = 0.4  # share of arguments of few values whose description lists them, and no `enum`
+EXAMPLES = 0.15  # share of arguments whose description has a value as an example, which no request means
+PAIRED = 0.3  # share of functions with two arguments that one phrase gives, where their domain has such
+IN_FRONT = 0.15  # share of requests that begin with a phrase about an argument, if it may stand there
+BEGINNING = re.compile(r"(with|in|on|at|for|from|between|using|within|over|under) ")
 RECOMBINED = 0.5  # share of functions whose verb, noun and arguments come from several domains
 STYLES = ("{verb}_{noun}", "{noun}_{verb}", "{domain}.{verb}_{noun}", "{domain}_{noun}", "{noun}.{verb}", "camel")
 OPENINGS = (
@@ -44,13 +51,14 @@ Argument = tuple[tuple[str, ...], Parameter]  # its place in the schema, such as
 
 @dataclass(frozen=True)
 class Function:
-    """One function: how it is asked for, its arguments by the place in its schema, and which of them are optional."""
+    """One function: how it is asked for, its arguments by their place in its schema, and which are optional."""
 
     verb: str
     asks: str
     schema: Row
     arguments: tuple[Argument, ...]
     optional: frozenset[tuple[str, ...]]
+    pair: Pair | None = None  # what the first two arguments are, if one phrase gives both
 
 
 def rows(
@@ -113,13 +121,15 @@ def _function(draw: random.Random, near: str | None) -> Function:
         head, tail = others[0].noun.split("_")[0], others[1].noun.split("_")[-1]
         verb, noun, asks = draw.choice(others[1].verbs), f"{head}_{tail}", f"the {head} {tail}"
         known = [*known, *made_of.parameters(draw.choice(sorted(made_of.domains)))]
-    arguments, optional = _arguments(draw, known)
+    paired = made_of.domains[domain].pairs
+    pair = made_of.pairs[draw.choice(paired)] if paired and draw.random() < PAIRED else None
+    arguments, optional = _arguments(draw, known, pair)
     schema = {
         "name": _name(draw, domain, verb, noun),
         "description": f"{_sentence(verb)} {asks}.",
         "parameters": _schema(draw, arguments, optional),
     }
-    return Function(verb.replace("_", " "), asks, schema, tuple(arguments), optional)
+    return Function(verb.replace("_", " "), asks, schema, tuple(arguments), optional, pair)
 
 
 def _name(draw: random.Random, domain: str, verb: str, noun: str) -> str:
@@ -130,20 +140,28 @@ def _name(draw: random.Random, domain: str, verb: str, noun: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
-def _arguments(draw: random.Random, known: list[Parameter]) -> tuple[list[Argument], frozenset[tuple[str, ...]]]:
-    """One to five arguments of different names, some in a nested object, the last ones perhaps optional."""
+def _arguments(
+    draw: random.Random, known: list[Parameter], pair: Pair | None
+) -> tuple[list[Argument], frozenset[tuple[str, ...]]]:
+    """One to five arguments of different names, some in a nested object, the last ones perhaps optional.
+
+    A pair is the first two, with up to three others.
+    """
     known = list({parameter.about: parameter for parameter in known}.values())  # nothing twice under two names
-    most = min(len(known), draw.choices((1, 2, 3, 4, 5), (2, 4, 4, 2, 1))[0])
     named: dict[str, Parameter] = {}
+    if pair is not None:
+        named = dict(zip(draw.choice(pair.names), pair.halves(), strict=True))
+    counts, weights = ((0, 1, 2, 3), (4, 4, 2, 1)) if pair else ((1, 2, 3, 4, 5), (2, 4, 4, 2, 1))
+    most = min(len(known), draw.choices(counts, weights)[0])
     for parameter in draw.sample(known, most):
         named.setdefault(draw.choice(parameter.names), parameter)
     arguments: list[Argument] = [((name,), parameter) for name, parameter in named.items()]
-    if len(arguments) >= 3 and draw.random() < 0.15:
+    if len(arguments) >= (5 if pair else 3) and draw.random() < 0.15:
         group = draw.choice(("options", "settings", "details", "filters"))
         arguments[-2:] = [((group, *place), parameter) for place, parameter in arguments[-2:]]
     flat = [place for place, _ in arguments if len(place) == 1]
     left_out = draw.choices((0, 1, 2), (3, 4, 2))[0]
-    return arguments, frozenset(flat[max(1, len(flat) - left_out) :])
+    return arguments, frozenset(flat[max(2 if pair else 1, len(flat) - left_out) :])
 
 
 def _schema(draw: random.Random, arguments: list[Argument], optional: frozenset[tuple[str, ...]]) -> Row:
@@ -163,13 +181,15 @@ def _schema(draw: random.Random, arguments: list[Argument], optional: frozenset[
 
 def _described(draw: random.Random, parameter: Parameter, is_optional: bool) -> Row:
     schema: Row = {"type": TYPES.get(parameter.kind, parameter.kind)}
-    if parameter.kind in ("numbers", "strings"):
-        schema["items"] = {"type": "integer" if parameter.kind == "numbers" else "string"}
+    if parameter.kind in ITEM_TYPES:
+        schema["items"] = {"type": ITEM_TYPES[parameter.kind]}
     schema["description"] = parameter.about + (" Optional." if is_optional else "")
     if is_optional and draw.random() < DEFAULTS:
         default = False if parameter.kind == "boolean" else value(draw, parameter)
         is_quoted = isinstance(default, str) and draw.random() < 0.5
-        schema["description"] += f" Default is {repr(default) if is_quoted else default}."
+        schema["description"] += " " + draw.choice(DEFAULT_WORDS).format(repr(default) if is_quoted else default)
+    elif parameter.kind not in ("boolean", "choice", "choices") and draw.random() < EXAMPLES:
+        schema["description"] += f" {draw.choice(('E.g.', 'For example,', 'Such as'))} {value(draw, parameter)}."
     if parameter.kind == "choice" and draw.random() < LISTED:
         schema["description"] += f" Options: {', '.join(map(repr, parameter.values))}."
     elif parameter.kind == "choice":
@@ -183,7 +203,12 @@ def _call(draw: random.Random, function: Function) -> tuple[str, Row]:
     """A request in words, and the call that answers it. Some optional arguments are not mentioned."""
     given: Row = {}
     found: list[Told] = []
-    for place, parameter in function.arguments:
+    arguments = function.arguments
+    if function.pair is not None:
+        names, arguments = (arguments[0][0][0], arguments[1][0][0]), arguments[2:]
+        one, other, found = told_together(draw, names, function.pair)
+        given = dict(zip(names, (one, other), strict=True))
+    for place, parameter in arguments:
         if place in function.optional and draw.random() >= MENTIONED:
             continue
         found.append(told(draw, place[-1], parameter))
@@ -197,13 +222,18 @@ def _call(draw: random.Random, function: Function) -> tuple[str, Row]:
 def _request(draw: random.Random, function: Function, found: list[Told]) -> str:
     draw.shuffle(found)
     texts = {place: [each.text for each in found if each.place == place] for place in ("before", "after", "sentence")}
+    after, front = texts["after"], ""
+    if after and BEGINNING.match(after[0]) and draw.random() < IN_FRONT:
+        front, after = after[0][0].upper() + after[0][1:], after[1:]
     filled = {
         "verb": function.verb,
         "Verb": _sentence(function.verb),
         "asks": _qualified(function.asks, texts["before"]),
-        "rest": _joined(texts["after"]),
+        "rest": _joined(after),
     }
     main = draw.choice(OPENINGS).format(**filled)
+    if front:
+        main = f"{front}, {main if main.startswith('I ') else main[0].lower() + main[1:]}"
     return " ".join([re.sub(r" +([.,?])", r"\1", main), *texts["sentence"]])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import random
 import re
@@ -18,7 +19,7 @@ from pipeline.answers.calls import strict_calls
 from pipeline.errors import InputError
 from pipeline.generators._told import NUMBERS, _whole
 from pipeline.generators._words import words
-from pipeline.generators.function_calls import rows
+from pipeline.generators.function_calls import STYLES, rows
 from pipeline.guards.contamination import on_source
 from pipeline.params import SftParams
 from pipeline.recipe import load_recipe
@@ -86,14 +87,33 @@ def test_every_value_follows_from_its_request():
     assert {1, 0.01, 60} <= factors
     for row in rows(seed=2, count=600, candidates=2, calls=2):
         request = row["messages"][0]["content"].partition("Request: ")[2]
+        request += request.lower()  # a phrase may begin its sentence
         for value in _leaves([call["arguments"] for call in called(row)]):
-            ways = {str(value), *phrases.get(value, ())}
+            ways = {str(value), *phrases.get(value, ()), *_other_ways(value)}
             if isinstance(value, int | float):
                 said = [round(value / times, 6) for times in factors]
                 said += [round(number) for number in said if number == round(number)]
                 ways |= {f"{number:,}" for number in said} | {str(number) for number in said}
                 ways |= {word for number in said if number in range(13) for word in NUMBERS[round(number)].split()}
             assert any(way in request for way in ways), (value, request)
+
+
+def _other_ways(value):
+    """How requests may write a day, a time of day, and a city that the call has with its state."""
+    text = str(value)
+    if found := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)-(\d\d)-(\d{4})|(\d\d)/(\d\d)/(\d{4})", text):
+        year, month, day, day2, month2, year2, month3, day3, year3 = found.groups()
+        when = datetime.date(int(year or year2 or year3), int(month or month2 or month3), int(day or day2 or day3))
+        endings = [ending for name in ("%B", "%b") for ending in (f"{when.strftime(name)} {when.day}",)]
+        return [f"{ending}, {when.year}" for ending in endings] + [
+            f"{when.day} {when:%B} {when.year}",
+            *(f"{when:%B} {when.day}{th}, {when.year}" for th in ("st", "nd", "rd", "th")),
+            *(f"the {when.day}{th} of {when:%B} {when.year}" for th in ("st", "nd", "rd", "th")),
+        ]
+    if found := re.fullmatch(r"(\d\d):(\d\d)", text):
+        hour = int(found[1])
+        return [f"{hour % 12 or 12}:{found[2]} {'am' if hour < 12 else 'pm'}"]
+    return [text.partition(",")[0]] if re.fullmatch(r"[A-Z][A-Za-z ]+, [A-Z]{2}", text) else []
 
 
 def _leaves(value):
@@ -155,6 +175,53 @@ def test_values_stand_before_what_is_asked_for_are_told_by_name_and_in_sentences
     assert not any(" ." in request or " ?" in request or " ," in request for request in requests)
 
 
+def test_one_phrase_gives_two_arguments_in_either_order():
+    found = rows(seed=12, count=3000)
+    orders = Counter()
+    for row in found:
+        request, given = row["messages"][0]["content"].partition("Request: ")[2], called(row)[0]["arguments"]
+        for first, second in (("origin", "destination"), ("from_city", "to_city"), ("start_location", "end_location")):
+            if first in given and second in given:
+                orders[f"from {given[first]} to {given[second]}" in request] += 1
+                orders["reversed"] += f"to {given[second]} from {given[first]}" in request
+    assert min(orders[True], orders["reversed"]) > 5
+
+
+def test_days_have_the_form_that_their_description_asks_for():
+    forms = {"YYYY-MM-DD": r"\d{4}-\d\d-\d\d", "DD-MM-YYYY": r"\d\d-\d\d-\d{4}", "MM/DD/YYYY": r"\d\d/\d\d/\d{4}"}
+    seen = Counter()
+    for row in rows(seed=13, count=2000):
+        request = row["messages"][0]["content"].partition("Request: ")[2]
+        for name, value in called(row)[0]["arguments"].items():
+            about = offered(row)[0]["parameters"]["properties"][name]["description"]
+            for form, pattern in forms.items():
+                if form in about:
+                    assert re.fullmatch(pattern, value)
+                    seen[form, value in request] += 1
+    assert len(seen) == 6 and min(seen.values()) > 20
+
+
+def test_an_example_in_a_description_is_seldom_what_the_request_means():
+    same = other = 0
+    for row in rows(seed=14, count=2000):
+        for name, value in called(row)[0]["arguments"].items():
+            about = offered(row)[0]["parameters"]["properties"][name]["description"]
+            if found := re.search(r"(?:E\.g\.|For example,|Such as) (.+)\.$", about):
+                same, other = same + (found[1] == str(value)), other + (found[1] != str(value))
+    assert other > 100 and same < 0.1 * other
+
+
+def test_texts_come_from_many():
+    cities, people = set(), Counter()
+    for row in rows(seed=15, count=2000):
+        for name, value in called(row)[0]["arguments"].items():
+            if name in ("student_name", "customer_name", "person"):
+                people[value] += 1
+            if name in ("city_name", "destination"):
+                cities.add(value)
+    assert len(cities) > 15 and len(people) > 0.7 * sum(people.values())
+
+
 def test_what_may_be_chosen_is_an_enumeration_or_told_in_words():
     kinds = set()
     for row in rows(seed=10, count=500):
@@ -186,7 +253,7 @@ def test_some_optional_arguments_tell_their_default_and_are_left_out_when_it_is_
         for row in rows(seed=8, count=2000)
         for function, call in zip(offered(row), called(row), strict=True)
         for name, schema in function["parameters"]["properties"].items()
-        if "Default is" in schema["description"]
+        if re.search(r"[Dd]efaults? (is|to) ", schema["description"])
     ]
     assert all(name not in function["parameters"]["required"] for function, _, name in told)
     left_out = sum(name not in call["arguments"] for _, call, name in told)
@@ -250,3 +317,29 @@ def test_no_item_and_no_function_of_bfcl_is_in_it():
         found = catalogue.rows(name, ItemsKey(lab_seed=0))
         assert on_source(name, found, pool).ok
         assert not theirs & {function["name"] for row in found for function in offered(row)}
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="real benchmark items are not beside this checkout")
+def test_no_seed_can_make_a_function_of_bfcl():
+    theirs = {
+        function["name"]
+        for part in PARTS
+        for row in read_rows(REAL / f"BFCL_v4_{part}.jsonl")
+        for function in row["function"]
+    }
+    acts = [act for domain in words().domains.values() for act in domain.acts]
+    verbs = "|".join(verb for act in acts for verb in act.verbs)
+    heads, tails = ("|".join(act.noun.split("_")[place] for act in acts) for place in (0, -1))
+    whole, domains = "|".join(act.noun for act in acts), "|".join(words().domains)
+    noun = f"(?:(?:{heads})_(?:{tails})|{whole})"
+    made = [
+        ("{verb}_{noun}" if style == "camel" else style.replace(".", r"\."))
+        .replace("{verb}", f"(?:{verbs})")
+        .replace("{noun}", noun)
+        .replace("{domain}", f"(?:{domains})")
+        for style in STYLES
+    ]
+    assert re.fullmatch(made[0], "calculate_trimmed_row") and re.fullmatch(made[2], "home.lock_side_gate")
+    for name in theirs:
+        parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        assert not any(re.fullmatch(pattern, each) for pattern in made for each in (name, parted)), name
