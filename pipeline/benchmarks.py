@@ -171,7 +171,10 @@ def _kind_of(described: dict[str, Any]) -> type[WorldItems] | type[SetItems] | t
 
 
 def items(benchmark: Benchmark, split: Split, key: ItemsKey, limit: int | None = None) -> list[Item]:
-    """The items of a split, the same for the same key; `limit` takes the first ones. Treat them as read-only.
+    """The items of a split, the same for the same key. Treat them as read-only.
+
+    `limit` takes the first ones, and of search items that were not generated those whose hash comes first: files are
+    often in some order, and a look at their beginning would tell about that alone.
 
     The key's salt matters to `final` items of a world only. Few-shot items are as many as the benchmark's `few_shot`,
     and one to spare where one of them may be an item, which is no example for itself.
@@ -186,10 +189,19 @@ def items(benchmark: Benchmark, split: Split, key: ItemsKey, limit: int | None =
     n = benchmark.few_shot if split == "fewshot" else None
     if isinstance(source, SetItems | FileItems):
         n = n + 1 if n is not None and source.whole else n
-        return _from_rows(benchmark, source, split, key, n)[:limit]
+        found = _from_rows(benchmark, source, split, key, n)
+        return sample(found, limit) if split == "search" and limit is not None else found[:limit]
     salt = key.salt if split == "final" else ""
     n = int(getattr(source, split)) if n is None else n
     return list(_world_items(source.world, split, n, key.lab_seed, salt))[:limit]
+
+
+def sample(items: list[Item], count: int) -> list[Item]:
+    """So many of the items, in their order: those whose hash comes first."""
+    if count >= len(items):
+        return items
+    first = sorted(range(len(items)), key=lambda number: set_items.place(items[number]))[:count]
+    return [items[number] for number in sorted(first)]
 
 
 def _from_rows(

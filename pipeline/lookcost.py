@@ -35,7 +35,7 @@ def item_seconds(machine: Machine, parameters: int, items: Sequence[dict[str, An
 def affordable(
     machine: Machine, parameters: int | None, items: Sequence[dict[str, Any]], max_tokens: int, seconds: float | None
 ) -> int | None:
-    """The first so many items that a look may have; None for all of them. `seconds`: the budget, if it has any."""
+    """How many items a look may have; None for all of them. `seconds`: the budget, if it has any."""
     if machine.device != "cpu" or seconds is None or parameters is None or parameters < SMALLEST:
         return None
     each = item_seconds(machine, parameters, items, max_tokens)

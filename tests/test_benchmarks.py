@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pipeline import benchmarks, worlds
-from pipeline.benchmarks import final_pool, items, load_benchmark
+from pipeline.benchmarks import final_pool, items, load_benchmark, sample
 from pipeline.errors import InputError
 from pipeline.formats import to_messages
 from pipeline.paths import share
@@ -97,6 +97,16 @@ def test_a_limit_takes_the_first_items():
     assert items(benchmark, "search", key, limit=7) == items(benchmark, "search", key)[:7]
     with pytest.raises(InputError, match="limit 0: must be at least 1"):
         items(benchmark, "search", key, limit=0)
+
+
+def test_a_part_of_the_search_items_is_a_sample_whatever_the_order_of_the_file():
+    ordered = [{"id": str(number), "question": f"What is {number} and one?", "answer": "?"} for number in range(400)]
+    some = sample(ordered, 80)
+    assert some == [item for item in ordered if item in some] and len(some) == 80
+    assert sample(ordered[::-1], 80) == some[::-1]
+    assert all(10 <= sum(int(item["id"]) // 100 == quarter for item in some) <= 30 for quarter in range(4))
+    assert [item for item in sample(ordered, 81) if item in some] == some  # one more item changes no other
+    assert sample(ordered, 400) == sample(ordered, 1000) == ordered
 
 
 @pytest.mark.skipif(not REFERENCE.is_file(), reason="PostTrainBench's published figures are not beside this checkout")

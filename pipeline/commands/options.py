@@ -56,7 +56,10 @@ Anchors = Annotated[
     Literal["measured", "published"],
     typer.Option("--anchors", help="The fraction's base and instruct: measured here, or as they were published."),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Score the first N items only.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", min=1, help="Score N items only: the first, or a sample of search items."),
+]
 JudgeName = Annotated[
     str | None,
     typer.Option("--judge", metavar="J", help="For judged benchmarks: openai:MODEL, anthropic:MODEL, URL#MODEL."),

@@ -119,7 +119,7 @@ def _said(draw: random.Random, parameter: Parameter) -> tuple[Value, str]:
         several = list({text_of(draw, str(parameter.values)): None for _ in range(draw.randint(2, 3))})
         return several, listed(several)
     if parameter.kind == "choices":
-        several = draw.sample(parameter.values, draw.choice((1, 1, 2)))
+        several = draw.sample(parameter.values, draw.choice((1, 1, 1, 2)))
         return several, listed(several)
     if parameter.kind == "choice":
         chosen = str(draw.choice(parameter.values))

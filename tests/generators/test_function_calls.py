@@ -95,7 +95,10 @@ def test_every_value_follows_from_its_request():
                 said += [round(number) for number in said if number == round(number)]
                 ways |= {f"{number:,}" for number in said} | {str(number) for number in said}
                 ways |= {word for number in said if number in range(13) for word in NUMBERS[round(number)].split()}
-            assert any(way in request for way in ways), (value, request)
+            assert any(way in request for way in ways), (
+                value,
+                request,
+            )
 
 
 def _other_ways(value):
@@ -166,7 +169,7 @@ def test_a_number_stays_in_its_range(seed, low, above):
 def test_values_stand_before_what_is_asked_for_are_told_by_name_and_in_sentences_of_their_own():
     requests = [row["messages"][0]["content"].partition("Request: ")[2] for row in rows(seed=11, count=2000)]
     for pattern in (
-        r"\b(a vegan|an easy|the monthly|the keto|a formal|a Greek|an ambient)\b",
+        r"\b(a vegan|an easy|the monthly|the keto|a formal|a Greek|an ambient|an? organic|the recent|the public|the official)\b",
         r"with [a-z ]+ set to (?!true|false)\w",
         r"[.?] (The [a-z ]+ (is|should be)|Set the|Use) ",
     ):
@@ -339,7 +342,7 @@ def test_no_seed_can_make_a_function_of_bfcl():
         .replace("{domain}", f"(?:{domains})")
         for style in STYLES
     ]
-    assert re.fullmatch(made[0], "calculate_trimmed_row") and re.fullmatch(made[2], "home.lock_side_gate")
+    assert re.fullmatch(made[0], "calculate_trimmed_rows") and re.fullmatch(made[2], "home.lock_side_gate")
     for name in theirs:
         parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
         assert not any(re.fullmatch(pattern, each) for pattern in made for each in (name, parted)), name
