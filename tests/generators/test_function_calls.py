@@ -169,7 +169,7 @@ def test_a_number_stays_in_its_range(seed, low, above):
 def test_values_stand_before_what_is_asked_for_are_told_by_name_and_in_sentences_of_their_own():
     requests = [row["messages"][0]["content"].partition("Request: ")[2] for row in rows(seed=11, count=2000)]
     for pattern in (
-        r"\b(a vegan|an easy|the monthly|the keto|a formal|a Greek|an ambient|an? organic|the recent|the public|the official)\b",
+        r"\b(a vegan|an easy|the monthly|the keto|a formal|a Greek|an ambient|an? organic|the (recent|public))\b",
         r"with [a-z ]+ set to (?!true|false)\w",
         r"[.?] (The [a-z ]+ (is|should be)|Set the|Use) ",
     ):
