@@ -19,6 +19,7 @@ from pipeline.generators._words import Pair, Parameter, words
 Value = bool | int | float | str | list[Any]
 
 IN_SHORT = 0.4  # share of phrases with a unit that has a short form which use it
+WITH_COMMA = 0.5  # share of numbers with a unit that have a comma for thousands, if they reach them
 IN_WORDS = 0.25  # share of small whole numbers that are written out
 BY_MEANING = 0.3  # share of values told by a phrase that means one, where there are such phrases
 BY_NAME = 0.4  # share of flags told by the argument's own name
@@ -164,10 +165,10 @@ def _flag(draw: random.Random, name: str, parameter: Parameter) -> Told:
 def _with_number(draw: random.Random, phrase: str, number: int | float) -> str:
     """The phrase with its number, a share of them in a unit's short form, with a comma for thousands, or in words."""
     unit = re.search(rf"\{{v\}} ?({'|'.join(map(re.escape, words().short))})(?!\w)", phrase)
+    written = f"{number:,}" if unit and draw.random() < WITH_COMMA else str(number)
     if unit and draw.random() < IN_SHORT:
         short = words().short[unit[1]]
-        written = f"{number:,}" if draw.random() < 0.5 else str(number)
         return phrase.replace(unit[0], f"{short}{written}" if short == "$" else f"{written}{short}")
     if isinstance(number, int) and number < len(NUMBERS) and draw.random() < IN_WORDS:
         return phrase.replace("{v}", NUMBERS[number])
-    return phrase.replace("{v}", str(number))
+    return phrase.replace("{v}", written)

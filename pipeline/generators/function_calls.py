@@ -150,6 +150,8 @@ def _arguments(
     known = list({parameter.about: parameter for parameter in known}.values())  # nothing twice under two names
     named: dict[str, Parameter] = {}
     if pair is not None:
+        # beside the two ends of a route, a third city would be unclear
+        known = [each for each in known if each.values != pair.values or not pair.values]
         named = dict(zip(draw.choice(pair.names), pair.halves(), strict=True))
     counts, weights = ((0, 1, 2, 3), (4, 4, 2, 1)) if pair else ((1, 2, 3, 4, 5), (2, 4, 4, 2, 1))
     most = min(len(known), draw.choices(counts, weights)[0])

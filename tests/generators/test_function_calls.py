@@ -190,6 +190,16 @@ def test_one_phrase_gives_two_arguments_in_either_order():
     assert min(orders[True], orders["reversed"]) > 5
 
 
+def test_beside_a_pair_nothing_else_is_of_its_kind():
+    routes = 0
+    for row in rows(seed=12, count=3000):
+        properties = offered(row)[0]["parameters"]["properties"]
+        if {"from_city", "to_city"} <= set(properties) or {"start_location", "end_location"} <= set(properties):
+            routes += 1
+            assert not any(schema["description"].startswith("The name of the city") for schema in properties.values())
+    assert routes > 20
+
+
 def test_days_have_the_form_that_their_description_asks_for():
     forms = {"YYYY-MM-DD": r"\d{4}-\d\d-\d\d", "DD-MM-YYYY": r"\d\d-\d\d-\d{4}", "MM/DD/YYYY": r"\d\d/\d\d/\d{4}"}
     seen = Counter()
