@@ -169,7 +169,7 @@ def test_a_judge_whose_replies_hold_no_verdict_at_all_gives_no_score(recorded):
     with scripted(lambda prompt: "I like it.") as judge:
         with pytest.raises(JudgeError, match="not one of 12 replies holds a verdict"):
             score(HEALTH, judge, recorded(items, lambda item: "please"), 4)
-        few = score(HEALTH, judge, recorded(items[:1], lambda item: "please"), 1)
+        few = score(HEALTH, judge, recorded(items_of(HEALTH, 1), lambda item: "please"), 1)
     assert few.items[0]["verdicts"] == [None] * 3 and few.score.value == 0.0
 
 
