@@ -108,7 +108,8 @@ def test_a_benchmark_with_fewer_prompts_is_looked_at_on_all_that_are_no_final_it
     search, shots, final = (benchmarks.items(small, split, KEY) for split in ("search", "fewshot", "final"))
     engine([item["id"] for item in (*search, *shots)])
     found = examine(scored(1, [True], small), small)
-    assert Endless.asked == [item["id"] for item in (*search[1:], *shots)]
+    (looked_at,) = benchmarks.items(small, "search", KEY, 1)
+    assert Endless.asked == [item["id"] for item in (*search, *shots) if item != looked_at]
     assert found.answers == len(search) + len(shots) < 32 and found.share == 1.0
     assert not {item["id"] for item in final} & set(Endless.asked)
 
