@@ -13,14 +13,17 @@ import re
 from pipeline.generators._words import words
 
 DATES = {"date": "%Y-%m-%d", "date_dmy": "%d-%m-%Y", "date_us": "%m/%d/%Y"}
-LONG_DATES = ("%B {day}, %Y", "{day} %B %Y", "%b {day}, %Y", "%B {th}, %Y", "the {th} of %B %Y")
+LONG_DATES = ("{month} {day}, {year}", "{day} {month} {year}", "{short} {day}, {year}", "{month} {th}, {year}",
+    "the {th} of {month} {year}")  # fmt: skip
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December")  # fmt: skip
 IN_LONG = 0.5  # share of dates that requests write with the month's name
 IN_HALVES = 0.4  # share of times that requests write as in `6:30 pm`
 CITY_ALONE = 0.5  # share of places with a state whose request has the city only
 
 
 def text_of(draw: random.Random, values: str) -> str:
-    """A text of a kind that has words of its own, or is date, time, code or sentence."""
+    """A text of a kind that is date, time or code, or has words of its own."""
     return text_and_words(draw, values)[0]
 
 
@@ -49,7 +52,8 @@ def _drawn(draw: random.Random, values: str) -> str:
 
 
 def _long(draw: random.Random, day: datetime.date) -> str:
-    number = day.day
+    """A day with the name of its month: in English, whatever the locale of this process."""
+    number, month = day.day, MONTHS[day.month - 1]
     ending = "th" if 10 < number < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    written = draw.choice(LONG_DATES).format(day=number, th=f"{number}{ending}")
-    return day.strftime(written)
+    form = draw.choice(LONG_DATES)
+    return form.format(month=month, short=month[:3], day=number, th=f"{number}{ending}", year=day.year)

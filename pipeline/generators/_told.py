@@ -11,6 +11,7 @@ import math
 import random
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from pipeline.generators._texts import text_and_words, text_of
@@ -28,6 +29,7 @@ BEFORE = 0.5  # share of values that stand before what is asked for, where they 
 APART = 0.2  # share of pairs told one by one, each by its name
 ADDED = 0.12  # share of arguments told in a sentence of their own
 ROUND = 0.5  # share of whole numbers from 20 on that have two figures and noughts, the second a 0 or a 5
+BRACKETED = 0.6  # share of lists of numbers that requests write in brackets
 WHOLE = 0.3  # share of amounts without a fraction, where there are several such
 NARROW = 4  # a range whose ends differ by less than this factor has no magnitudes: any number is as likely
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -56,31 +58,41 @@ def told(draw: random.Random, name: str, parameter: Parameter) -> Told:
     way = draw.random()
     if way < NAMED + ADDED:
         ways, full = words().added if way < ADDED else words().named, shown if meant is said else str(meant)
-        text = draw.choice(ways).replace("{f}", name.replace("_", " ")).replace("{v}", full)
-        return Told(meant, text, "sentence" if way < ADDED else "after")
+        return Told(meant, _by_name(draw, ways, name, full), "sentence" if way < ADDED else "after")
     phrase = draw.choice(parameter.says)
     if isinstance(said, int | float):
         return Told(meant, _with_number(draw, phrase, said))
     return Told(said, phrase.replace("{v}", shown))
 
 
-def told_together(draw: random.Random, names: tuple[str, str], pair: Pair) -> tuple[Value, Value, list[Told]]:
+def told_together(draw: random.Random, names: tuple[str, str], pair: Pair) -> tuple[tuple[Value, Value], list[Told]]:
     """The two values of a pair, and how a request gives them: in one phrase, or each by its argument's name."""
     (one, first), (other, second) = _two(draw, pair)
     if draw.random() < APART:
-        ways = [draw.choice(words().named).replace("{f}", name.replace("_", " ")) for name in names]
-        texts = [way.replace("{v}", shown) for way, shown in zip(ways, (first, second), strict=True)]
-        return one, other, [Told(one, texts[0]), Told(other, texts[1])]
+        ways = words().named
+        return (one, other), [
+            Told(one, _by_name(draw, ways, names[0], first)),
+            Told(other, _by_name(draw, ways, names[1], second)),
+        ]
     if pair.kind == "integer" and draw.random() < IN_WORDS:
         first, second = (NUMBERS[each] if each in range(len(NUMBERS)) else str(each) for each in (one, other))
     phrase = draw.choice(pair.says).replace("{a}", first).replace("{b}", second)
-    return one, other, [Told([one, other], phrase)]
+    return (one, other), [Told([one, other], phrase)]
+
+
+def _by_name(draw: random.Random, ways: tuple[str, ...], name: str, shown: str) -> str:
+    """A value told by its argument's name, in one of these ways."""
+    called = name.replace("_", " ")
+    way = draw.choice(ways)
+    if called[0] in "aeiou":
+        way = way.replace(" a {f}", " an {f}")
+    return way.replace("{f}", called).replace("{v}", shown)
 
 
 def _two(draw: random.Random, pair: Pair) -> list[tuple[Any, str]]:
     """Two different values of a pair, each with how it is written out."""
     first, second = (_said(draw, each) for each in pair.halves())
-    while first == second:
+    while first[0] == second[0]:
         second = _said(draw, pair.halves()[1])
     return sorted((first, second)) if pair.rising else [first, second]
 
@@ -110,12 +122,10 @@ def _said(draw: random.Random, parameter: Parameter) -> tuple[Value, str]:
     if parameter.kind == "float":
         amount = _amount(draw, low, high)
         return amount, str(amount)
-    if parameter.kind == "numbers":
-        numbers = [draw.randint(low, high) for _ in range(draw.randint(2, 6))]
-        return numbers, str(numbers) if draw.random() < 0.6 else listed([str(each) for each in numbers])
-    if parameter.kind == "amounts":
-        amounts = [_amount(draw, low, high) for _ in range(draw.randint(2, 5))]
-        return amounts, str(amounts) if draw.random() < 0.6 else listed([str(each) for each in amounts])
+    if parameter.kind in ("numbers", "amounts"):
+        one = draw.randint if parameter.kind == "numbers" else partial(_amount, draw)
+        numbers = [one(low, high) for _ in range(draw.randint(2, 6))]
+        return numbers, str(numbers) if draw.random() < BRACKETED else listed([str(each) for each in numbers])
     if parameter.kind == "strings":
         several = list({text_of(draw, str(parameter.values)): None for _ in range(draw.randint(2, 3))})
         return several, listed(several)

@@ -208,8 +208,8 @@ def _call(draw: random.Random, function: Function) -> tuple[str, Row]:
     arguments = function.arguments
     if function.pair is not None:
         names, arguments = (arguments[0][0][0], arguments[1][0][0]), arguments[2:]
-        one, other, found = told_together(draw, names, function.pair)
-        given = dict(zip(names, (one, other), strict=True))
+        values, found = told_together(draw, names, function.pair)
+        given = dict(zip(names, values, strict=True))
     for place, parameter in arguments:
         if place in function.optional and draw.random() >= MENTIONED:
             continue

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import random
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline import catalogue, generators
 from pipeline.answers.call_match import fault
 from pipeline.answers.calls import strict_calls
 from pipeline.errors import InputError
-from pipeline.generators._told import NUMBERS, _whole
 from pipeline.generators._words import words
 from pipeline.generators.function_calls import STYLES, rows
 from pipeline.guards.contamination import on_source
@@ -25,22 +20,10 @@ from pipeline.params import SftParams
 from pipeline.recipe import load_recipe
 from pipeline.rowfiles import read_rows
 from pipeline.types import ItemsKey
+from tests.generators.calls import KINDS, called, offered
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "bfcl"
 PARTS = ("simple_python", "multiple", "parallel", "parallel_multiple")
-
-
-def offered(row) -> list[dict]:
-    if "tools" in row:
-        return [tool["function"] for tool in row["tools"]]
-    return [json.loads(line) for line in row["messages"][0]["content"].splitlines() if line.startswith('{"name"')]
-
-
-def called(row) -> list[dict]:
-    answer = row["messages"][1]
-    if "tools" in row:
-        return [call["function"] for call in answer["tool_calls"]]
-    return json.loads(answer["content"])
 
 
 @pytest.mark.parametrize(("candidates", "calls"), [(1, 1), (4, 1), (4, 3), (1, 2)])
@@ -69,127 +52,6 @@ def test_calls_fit_their_schema_and_give_all_that_is_required(form):
                 assert isinstance(value, KINDS[wanted["properties"][name]["type"]]), (call, name)
 
 
-KINDS = {
-    "integer": int, "float": int | float, "number": int | float, "string": str, "boolean": bool, "array": list,
-    "dict": dict, "object": dict,
-}  # fmt: skip
-
-
-def test_every_value_follows_from_its_request():
-    phrases, factors = {}, set()  # by value, the phrases that mean it
-    for parameter in (
-        *words().common.values(),
-        *(each for name in words().domains for each in words().parameters(name)),
-    ):
-        factors.add(parameter.times)
-        for phrase, value in parameter.means.items():
-            phrases.setdefault(value, set()).add(phrase)
-    assert {1, 0.01, 60} <= factors
-    for row in rows(seed=2, count=600, candidates=2, calls=2):
-        request = row["messages"][0]["content"].partition("Request: ")[2]
-        request += request.lower()  # a phrase may begin its sentence
-        for value in _leaves([call["arguments"] for call in called(row)]):
-            ways = {str(value), *phrases.get(value, ()), *_other_ways(value)}
-            if isinstance(value, int | float):
-                said = [round(value / times, 6) for times in factors]
-                said += [round(number) for number in said if number == round(number)]
-                ways |= {f"{number:,}" for number in said} | {str(number) for number in said}
-                ways |= {word for number in said if number in range(13) for word in NUMBERS[round(number)].split()}
-            assert any(way in request for way in ways), (
-                value,
-                request,
-            )
-
-
-def _other_ways(value):
-    """How requests may write a day, a time of day, and a city that the call has with its state."""
-    text = str(value)
-    if found := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)-(\d\d)-(\d{4})|(\d\d)/(\d\d)/(\d{4})", text):
-        year, month, day, day2, month2, year2, month3, day3, year3 = found.groups()
-        when = datetime.date(int(year or year2 or year3), int(month or month2 or month3), int(day or day2 or day3))
-        endings = [ending for name in ("%B", "%b") for ending in (f"{when.strftime(name)} {when.day}",)]
-        return [f"{ending}, {when.year}" for ending in endings] + [
-            f"{when.day} {when:%B} {when.year}",
-            *(f"{when:%B} {when.day}{th}, {when.year}" for th in ("st", "nd", "rd", "th")),
-            *(f"the {when.day}{th} of {when:%B} {when.year}" for th in ("st", "nd", "rd", "th")),
-        ]
-    if found := re.fullmatch(r"(\d\d):(\d\d)", text):
-        hour = int(found[1])
-        return [f"{hour % 12 or 12}:{found[2]} {'am' if hour < 12 else 'pm'}"]
-    return [text.partition(",")[0]] if re.fullmatch(r"[A-Z][A-Za-z ]+, [A-Z]{2}", text) else []
-
-
-def _leaves(value):
-    """All values but flags."""
-    if isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(each)
-    elif not isinstance(value, bool):
-        yield value
-
-
-def test_requests_write_numbers_as_people_do_and_calls_have_them_bare():
-    found = rows(seed=4, count=3000)
-    requests = [row["messages"][0]["content"].partition("Request: ")[2] for row in found]
-    for pattern in (
-        r"\d+kg\b",
-        r"\$\d",
-        r"\d%",
-        r"\d,\d{3}",
-        r"\b(three|seven|twelve)\b",
-        r"turned (on|off)",
-        r"dozen|an hour",
-    ):
-        share = sum(bool(re.search(pattern, request)) for request in requests) / len(requests)
-        assert 0.002 < share < 0.2, (pattern, share)
-    for row in found:
-        for name, value in called(row)[0]["arguments"].items():
-            wanted = offered(row)[0]["parameters"]["properties"][name]["type"]
-            assert isinstance(value, KINDS[wanted]) and isinstance(value, bool) == (wanted == "boolean"), (name, value)
-
-
-def test_numbers_are_of_all_magnitudes_and_many_are_round():
-    numbers = [
-        value
-        for row in rows(seed=9, count=3000)
-        for value in _leaves(called(row)[0]["arguments"])
-        if isinstance(value, int)
-    ]
-    digits = [len(str(number)) for number in numbers]
-    assert all(digits.count(count) / len(digits) > 0.05 for count in (1, 2, 3, 4))
-    large = [number for number in numbers if 100 <= number < 1000]
-    assert 0.3 < sum(number % 50 == 0 for number in large) / len(large) < 0.7
-
-
-@given(seed=st.integers(0, 10**6), low=st.integers(0, 10**4), above=st.integers(0, 10**5))
-def test_a_number_stays_in_its_range(seed, low, above):
-    assert low <= _whole(random.Random(seed), low, low + above) <= low + above
-
-
-def test_values_stand_before_what_is_asked_for_are_told_by_name_and_in_sentences_of_their_own():
-    requests = [row["messages"][0]["content"].partition("Request: ")[2] for row in rows(seed=11, count=2000)]
-    for pattern in (
-        r"\b(a vegan|an easy|the monthly|the keto|a formal|a Greek|an ambient|an? organic|the (recent|public))\b",
-        r"with [a-z ]+ set to (?!true|false)\w",
-        r"[.?] (The [a-z ]+ (is|should be)|Set the|Use) ",
-    ):
-        share = sum(bool(re.search(pattern, request)) for request in requests) / len(requests)
-        assert 0.01 < share < 0.4, (pattern, share)
-    assert not any(" ." in request or " ?" in request or " ," in request for request in requests)
-
-
-def test_one_phrase_gives_two_arguments_in_either_order():
-    found = rows(seed=12, count=3000)
-    orders = Counter()
-    for row in found:
-        request, given = row["messages"][0]["content"].partition("Request: ")[2], called(row)[0]["arguments"]
-        for first, second in (("origin", "destination"), ("from_city", "to_city"), ("start_location", "end_location")):
-            if first in given and second in given:
-                orders[f"from {given[first]} to {given[second]}" in request] += 1
-                orders["reversed"] += f"to {given[second]} from {given[first]}" in request
-    assert min(orders[True], orders["reversed"]) > 5
-
-
 def test_beside_a_pair_nothing_else_is_of_its_kind():
     routes = 0
     for row in rows(seed=12, count=3000):
@@ -200,20 +62,6 @@ def test_beside_a_pair_nothing_else_is_of_its_kind():
     assert routes > 20
 
 
-def test_days_have_the_form_that_their_description_asks_for():
-    forms = {"YYYY-MM-DD": r"\d{4}-\d\d-\d\d", "DD-MM-YYYY": r"\d\d-\d\d-\d{4}", "MM/DD/YYYY": r"\d\d/\d\d/\d{4}"}
-    seen = Counter()
-    for row in rows(seed=13, count=2000):
-        request = row["messages"][0]["content"].partition("Request: ")[2]
-        for name, value in called(row)[0]["arguments"].items():
-            about = offered(row)[0]["parameters"]["properties"][name]["description"]
-            for form, pattern in forms.items():
-                if form in about:
-                    assert re.fullmatch(pattern, value)
-                    seen[form, value in request] += 1
-    assert len(seen) == 6 and min(seen.values()) > 20
-
-
 def test_an_example_in_a_description_is_seldom_what_the_request_means():
     same = other = 0
     for row in rows(seed=14, count=2000):
@@ -222,17 +70,6 @@ def test_an_example_in_a_description_is_seldom_what_the_request_means():
             if found := re.search(r"(?:E\.g\.|For example,|Such as) (.+)\.$", about):
                 same, other = same + (found[1] == str(value)), other + (found[1] != str(value))
     assert other > 100 and same < 0.1 * other
-
-
-def test_texts_come_from_many():
-    cities, people = set(), Counter()
-    for row in rows(seed=15, count=2000):
-        for name, value in called(row)[0]["arguments"].items():
-            if name in ("student_name", "customer_name", "person"):
-                people[value] += 1
-            if name in ("city_name", "destination"):
-                cities.add(value)
-    assert len(cities) > 15 and len(people) > 0.7 * sum(people.values())
 
 
 def test_what_may_be_chosen_is_an_enumeration_or_told_in_words():
@@ -247,17 +84,6 @@ def test_what_may_be_chosen_is_an_enumeration_or_told_in_words():
                 assert value in (schema.get("enum") or listed[0]), schema
                 kinds.add("enum" in schema)
     assert kinds == {True, False}
-
-
-def test_a_mentioned_flag_is_given_as_it_is_said():
-    for row in rows(seed=6, count=1000):
-        request = row["messages"][0]["content"].partition("Request: ")[2]
-        for name, value in called(row)[0]["arguments"].items():
-            said = name.replace("_", " ")
-            if value is True:
-                assert f"{said} disabled" not in request and f"{said} off" not in request
-            if value is False:
-                assert f"{said} enabled" not in request and f"{said} on" not in request
 
 
 def test_some_optional_arguments_tell_their_default_and_are_left_out_when_it_is_not_asked_for_otherwise():
