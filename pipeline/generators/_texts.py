@@ -39,11 +39,17 @@ def text_and_words(draw: random.Random, values: str) -> tuple[str, str]:
         half = f"{hour % 12 or 12}:{minute:02} {draw.choice(('am', 'AM') if hour < 12 else ('pm', 'PM'))}"
         return meant, half if draw.random() < IN_HALVES else meant
     if values == "code":
-        code = f"{''.join(draw.choices('ABCDEFGHKLMNPRSTVWXZ', k=draw.randint(1, 3)))}-{draw.randint(10, 99999)}"
+        code = _code(draw)
         return code, code
     drawn = _drawn(draw, values)
     is_alone = values == "city_state" and draw.random() < CITY_ALONE
     return drawn, drawn.partition(",")[0] if is_alone else drawn
+
+
+def _code(draw: random.Random) -> str:
+    """What an order or a case goes by: letters and figures, or figures that are a text nevertheless."""
+    letters, figures = "".join(draw.choices("ABCDEFGHKLMNPRSTVWXZ", k=draw.randint(1, 3))), draw.randint(10, 99999)
+    return draw.choice((f"{letters}-{figures}", f"{letters}{figures}", str(draw.randint(1000, 99999999))))
 
 
 def _drawn(draw: random.Random, values: str) -> str:

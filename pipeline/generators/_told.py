@@ -19,18 +19,23 @@ from pipeline.generators._words import Pair, Parameter, words
 
 Value = bool | int | float | str | list[Any]
 
-IN_SHORT = 0.4  # share of phrases with a unit that has a short form which use it
+IN_SHORT = 0.55  # share of phrases with a unit that has a short form which use it
 WITH_COMMA = 0.5  # share of numbers with a unit that have a comma for thousands, if they reach them
 IN_WORDS = 0.25  # share of small whole numbers that are written out
 BY_MEANING = 0.3  # share of values told by a phrase that means one, where there are such phrases
+ON = 0.65  # share of flags that a request speaks of which it turns on
+INCLUDED = 0.2  # share of flags that include something told in a sentence of their own, if they are on
 BY_NAME = 0.4  # share of flags told by the argument's own name
 NAMED = 0.2  # share of other arguments told by their own name
 BEFORE = 0.5  # share of values that stand before what is asked for, where they may
 APART = 0.2  # share of pairs told one by one, each by its name
 ADDED = 0.12  # share of arguments told in a sentence of their own
+QUOTED = 0.1  # share of texts that requests put in quotation marks
+SMALL = 0.5  # share of choices that requests write in small letters, whatever the schema has
 ROUND = 0.5  # share of whole numbers from 20 on that have two figures and noughts, the second a 0 or a 5
 BRACKETED = 0.6  # share of lists of numbers that requests write in brackets
 WHOLE = 0.3  # share of amounts without a fraction, where there are several such
+WHOLE_SHARES = 0.75  # the same of those that a request gives otherwise than the call, as 5% for 0.05
 NARROW = 4  # a range whose ends differ by less than this factor has no magnitudes: any number is as likely
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -62,6 +67,8 @@ def told(draw: random.Random, name: str, parameter: Parameter) -> Told:
     phrase = draw.choice(parameter.says)
     if isinstance(said, int | float):
         return Told(meant, _with_number(draw, phrase, said))
+    if isinstance(said, str) and not re.search("[\"']", phrase + shown) and draw.random() < QUOTED:
+        shown = f"'{shown}'"
     return Told(said, phrase.replace("{v}", shown))
 
 
@@ -76,7 +83,7 @@ def told_together(draw: random.Random, names: tuple[str, str], pair: Pair) -> tu
         ]
     if pair.kind == "integer" and draw.random() < IN_WORDS:
         first, second = (NUMBERS[each] if each in range(len(NUMBERS)) else str(each) for each in (one, other))
-    phrase = draw.choice(pair.says).replace("{a}", first).replace("{b}", second)
+    phrase = _by_name(draw, pair.says, names[0], "").replace("{a}", first).replace("{b}", second)
     return (one, other), [Told([one, other], phrase)]
 
 
@@ -120,27 +127,32 @@ def _said(draw: random.Random, parameter: Parameter) -> tuple[Value, str]:
         number = _whole(draw, low, high)
         return number, str(number)
     if parameter.kind == "float":
-        amount = _amount(draw, low, high)
+        amount = _amount(draw, low, high, WHOLE if parameter.times == 1 else WHOLE_SHARES)
         return amount, str(amount)
     if parameter.kind in ("numbers", "amounts"):
         one = draw.randint if parameter.kind == "numbers" else partial(_amount, draw)
         numbers = [one(low, high) for _ in range(draw.randint(2, 6))]
         return numbers, str(numbers) if draw.random() < BRACKETED else listed([str(each) for each in numbers])
     if parameter.kind == "strings":
-        several = list({text_of(draw, str(parameter.values)): None for _ in range(draw.randint(2, 3))})
+        several = list({text_of(draw, str(parameter.values)): None for _ in range(draw.randint(1, 3))})
         return several, listed(several)
     if parameter.kind == "choices":
         several = draw.sample(parameter.values, draw.choice((1, 1, 1, 2)))
-        return several, listed(several)
+        return several, listed([_small(draw, each) for each in several])
     if parameter.kind == "choice":
         chosen = str(draw.choice(parameter.values))
-        return chosen, chosen
+        return chosen, _small(draw, chosen)
     return text_and_words(draw, str(parameter.values))
 
 
-def _amount(draw: random.Random, low: int, high: int) -> int | float:
+def _small(draw: random.Random, chosen: str) -> str:
+    """A choice as requests write it, which rarely keep the schema's capitals."""
+    return chosen.lower() if draw.random() < SMALL else chosen
+
+
+def _amount(draw: random.Random, low: int, high: int, whole: float = WHOLE) -> int | float:
     """An amount as requests have it: a share of them without a fraction."""
-    if high > 1 and draw.random() < WHOLE:
+    if high > 1 and draw.random() < whole:
         return _whole(draw, max(1, low), high)
     return round(draw.uniform(low, high), draw.choice((1, 2)))
 
@@ -162,10 +174,13 @@ def listed(parts: list[str]) -> str:
 
 
 def _flag(draw: random.Random, name: str, parameter: Parameter) -> Told:
-    is_on = draw.random() < 0.5
-    called = name.removeprefix("with_").removeprefix("include_").replace("_", " ")
+    is_on = draw.random() < ON
+    bare = re.sub("^(with|include|show)_", "", name)
+    called = bare.replace("_", " ")
     if is_on and parameter.before and draw.random() < BEFORE:
         return Told(True, called, "before")
+    if is_on and bare != name and draw.random() < INCLUDED:
+        return Told(True, draw.choice(words().included).replace("{f}", f"the {called}"), "sentence")
     if draw.random() < BY_NAME:
         ways = words().on if is_on else words().off
         return Told(is_on, draw.choice(ways).replace("{f}", called))

@@ -27,7 +27,7 @@ class Parameter(Strict):
 
 
 class Pair(Strict):
-    """Two arguments of one kind that one phrase gives in their order, as in `from {a} to {b}`."""
+    """Two arguments that one phrase gives in their order, as in `from {a} to {b}`; `{f}` is the first one's name."""
 
     names: tuple[tuple[str, str], ...]
     kind: Literal["integer", "float", "string"]
@@ -35,21 +35,26 @@ class Pair(Strict):
     says: tuple[str, ...]
     values: str = ""
     range: tuple[int, int] = (1, 100)
+    unit: str = ""  # the words of the second, a text, if it is the unit of the first
     rising: bool = False  # whether the first is the smaller one, or the earlier
 
     def halves(self) -> tuple[Parameter, Parameter]:
         """The two arguments, each as one of its own."""
         told: dict[str, Any] = {"kind": self.kind, "says": (), "values": self.values, "range": self.range}
+        other = told | {"kind": "string", "values": self.unit} if self.unit else told
         first, second = (tuple(both[place] for both in self.names) for place in (0, 1))
-        return Parameter(names=first, about=self.about[0], **told), Parameter(names=second, about=self.about[1], **told)
+        return Parameter(names=first, about=self.about[0], **told), Parameter(
+            names=second, about=self.about[1], **other
+        )
 
 
 class Act(Strict):
-    """What functions may do: verbs, the noun in their name, and what a request calls it."""
+    """What functions may do: verbs, the noun in their name, what a request calls it, and questions that come to it."""
 
     verbs: tuple[str, ...]
     noun: str
     asks: str
+    questions: tuple[str, ...] = ()  # other ways to ask for it, which take the arguments' phrases as `{rest}`
 
 
 class Domain(Strict):
@@ -68,6 +73,7 @@ class Words(Strict):
     short: dict[str, str]
     on: tuple[str, ...]  # phrases that turn a flag {f} on, and off
     off: tuple[str, ...]
+    included: tuple[str, ...]  # sentences of their own that turn on a flag whose name says that {f} is included
     named: tuple[str, ...]  # phrases that give any argument {f} its value {v} by name
     added: tuple[str, ...]  # sentences of their own that do
     common: dict[str, Parameter]

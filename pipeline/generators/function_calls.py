@@ -27,22 +27,35 @@ TYPES = {
     "choice": "string",
     "amounts": "array",
 }  # other kinds are types as they are
-DEFAULT_WORDS = ("Default is {}.", "Default is {}.", "The default is {}.", "Defaults to {}.", "(default is {})")
+DEFAULT_WORDS = (
+    "Default is {}.", "Default is {}.", "Default is {}.", "The default is {}.", "Defaults to {}.", "Default to {}.",
+    "(default is {})", "Default: {}.", "If not provided, it is {}.", "Defaults to {} if not specified.",
+    "The default value is {}.",
+)  # fmt: skip
+OPTIONAL_WORDS = ("{}", "{}", "{} Optional.", "Optional. {}", "{} (optional)", "{} This is optional.")
+CHOICE_WORDS = (
+    "Options: {}.", "Can be {}.", "Could be {} etc.", "One of {}.", "({})", "Possible values are {}.",
+    "For example {}.",
+)  # fmt: skip
 ITEM_TYPES = {"numbers": "integer", "amounts": "float", "strings": "string"}
-DEFAULTS = 0.5  # share of optional arguments whose description has their default
-MENTIONED = 0.65  # share of optional arguments that the request gives
+DEFAULTS = 0.85  # share of optional arguments whose description has their default
+MENTIONED = 0.55  # share of optional arguments that the request gives
+SWITCHED_ON = 0.2  # share of defaults of flags that are true
+CAPITAL = 0.35  # share of arguments of few values whose values begin with capitals
 LISTED = 0.4  # share of arguments of few values whose description lists them, and no `enum`
 EXAMPLES = 0.15  # share of arguments whose description has a value as an example, which no request means
 PAIRED = 0.3  # share of functions with two arguments that one phrase gives, where their domain has such
 IN_FRONT = 0.15  # share of requests that begin with a phrase about an argument, if it may stand there
 BEGINNING = re.compile(r"(with|in|on|at|for|from|between|using|within|over|under) ")
-RECOMBINED = 0.5  # share of functions whose verb, noun and arguments come from several domains
+QUESTIONED = 0.4  # share of requests that ask a question of the function's own, if it has any
+RECOMBINED = 0.25  # share of functions whose verb, noun and arguments come from several domains
 STYLES = ("{verb}_{noun}", "{noun}_{verb}", "{domain}.{verb}_{noun}", "{domain}_{noun}", "{noun}.{verb}", "camel")
 OPENINGS = (
-    "{Verb} {asks} {rest}.", "Please {verb} {asks} {rest}.", "Can you {verb} {asks} {rest}?", "I need {asks} {rest}.",
-    "I want to {verb} {asks} {rest}.", "Could you {verb} {asks} {rest}?", "{Verb} {asks} {rest}, please.",
-    "I would like {asks} {rest}.", "Help me {verb} {asks} {rest}.", "What about {asks} {rest}?",
-    "What is {asks} {rest}?", "Tell me {asks} {rest}.", "Find out {asks} {rest}.",
+    *["{Verb} {asks} {rest}."] * 8, *["What is {asks} {rest}?"] * 3, "{Verb} {asks} {rest}, please.",
+    "Please {verb} {asks} {rest}.", "Can you {verb} {asks} {rest}?", "Could you {verb} {asks} {rest}?",
+    "I need {asks} {rest}.", "I want to {verb} {asks} {rest}.", "I would like {asks} {rest}.", "Give me {asks} {rest}.",
+    "Help me {verb} {asks} {rest}.", "What about {asks} {rest}?", "Tell me {asks} {rest}.", "Find out {asks} {rest}.",
+    "What's {asks} {rest}?", "Show me {asks} {rest}.",
 )  # fmt: skip
 
 
@@ -58,6 +71,7 @@ class Function:
     schema: Row
     arguments: tuple[Argument, ...]
     optional: frozenset[tuple[str, ...]]
+    questions: tuple[str, ...] = ()  # other ways to ask for it
     pair: Pair | None = None  # what the first two arguments are, if one phrase gives both
 
 
@@ -116,10 +130,12 @@ def _function(draw: random.Random, near: str | None) -> Function:
     domain = near or draw.choice(sorted(made_of.domains))
     act = draw.choice(made_of.domains[domain].acts)
     verb, noun, asks, known = draw.choice(act.verbs), act.noun, act.asks, made_of.parameters(domain)
+    questions = act.questions
     if draw.random() < RECOMBINED:
         others = [draw.choice(made_of.domains[draw.choice(sorted(made_of.domains))].acts) for _ in range(2)]
         head, tail = others[0].noun.split("_")[0], others[1].noun.split("_")[-1]
         verb, noun, asks = draw.choice(others[1].verbs), f"{head}_{tail}", f"the {head} {tail}"
+        questions = ()
         known = [*known, *made_of.parameters(draw.choice(sorted(made_of.domains)))]
     paired = made_of.domains[domain].pairs
     pair = made_of.pairs[draw.choice(paired)] if paired and draw.random() < PAIRED else None
@@ -129,7 +145,7 @@ def _function(draw: random.Random, near: str | None) -> Function:
         "description": f"{_sentence(verb)} {asks}.",
         "parameters": _schema(draw, arguments, optional),
     }
-    return Function(verb.replace("_", " "), asks, schema, tuple(arguments), optional, pair)
+    return Function(verb.replace("_", " "), asks, schema, tuple(arguments), optional, questions, pair)
 
 
 def _name(draw: random.Random, domain: str, verb: str, noun: str) -> str:
@@ -152,11 +168,13 @@ def _arguments(
     if pair is not None:
         # beside the two ends of a route, a third city would be unclear
         known = [each for each in known if each.values != pair.values or not pair.values]
+        taken = {name for both in pair.names for name in both}
+        known = [each for each in known if not taken & set(each.names)]
         named = dict(zip(draw.choice(pair.names), pair.halves(), strict=True))
-    counts, weights = ((0, 1, 2, 3), (4, 4, 2, 1)) if pair else ((1, 2, 3, 4, 5), (2, 4, 4, 2, 1))
+    counts, weights = ((0, 1, 2, 3), (4, 6, 2, 1)) if pair else ((1, 2, 3, 4, 5), (1, 4, 8, 2, 1))
     most = min(len(known), draw.choices(counts, weights)[0])
     for parameter in draw.sample(known, most):
-        named.setdefault(draw.choice(parameter.names), parameter)
+        named.setdefault(draw.choice(parameter.names), _written(draw, parameter))
     arguments: list[Argument] = [((name,), parameter) for name, parameter in named.items()]
     if len(arguments) >= (5 if pair else 3) and draw.random() < 0.15:
         group = draw.choice(("options", "settings", "details", "filters"))
@@ -164,6 +182,13 @@ def _arguments(
     flat = [place for place, _ in arguments if len(place) == 1]
     left_out = draw.choices((0, 1, 2), (3, 4, 2))[0]
     return arguments, frozenset(flat[max(2 if pair else 1, len(flat) - left_out) :])
+
+
+def _written(draw: random.Random, parameter: Parameter) -> Parameter:
+    """The parameter as one schema has it: a share of those of few values with capitals."""
+    if parameter.kind not in ("choice", "choices") or draw.random() >= CAPITAL:
+        return parameter
+    return parameter.model_copy(update={"values": tuple(_sentence(each) for each in parameter.values)})
 
 
 def _schema(draw: random.Random, arguments: list[Argument], optional: frozenset[tuple[str, ...]]) -> Row:
@@ -185,15 +210,17 @@ def _described(draw: random.Random, parameter: Parameter, is_optional: bool) -> 
     schema: Row = {"type": TYPES.get(parameter.kind, parameter.kind)}
     if parameter.kind in ITEM_TYPES:
         schema["items"] = {"type": ITEM_TYPES[parameter.kind]}
-    schema["description"] = parameter.about + (" Optional." if is_optional else "")
+    schema["description"] = draw.choice(OPTIONAL_WORDS).format(parameter.about) if is_optional else parameter.about
     if is_optional and draw.random() < DEFAULTS:
-        default = False if parameter.kind == "boolean" else value(draw, parameter)
+        default = draw.random() < SWITCHED_ON if parameter.kind == "boolean" else value(draw, parameter)
         is_quoted = isinstance(default, str) and draw.random() < 0.5
         schema["description"] += " " + draw.choice(DEFAULT_WORDS).format(repr(default) if is_quoted else default)
     elif parameter.kind not in ("boolean", "choice", "choices") and draw.random() < EXAMPLES:
         schema["description"] += f" {draw.choice(('E.g.', 'For example,', 'Such as'))} {value(draw, parameter)}."
     if parameter.kind == "choice" and draw.random() < LISTED:
-        schema["description"] += f" Options: {', '.join(map(repr, parameter.values))}."
+        is_quoted = draw.random() < 0.5
+        shown = [repr(each) if is_quoted else each for each in parameter.values]
+        schema["description"] += " " + draw.choice(CHOICE_WORDS).format(", ".join(shown))
     elif parameter.kind == "choice":
         schema["enum"] = list(parameter.values)
     elif parameter.kind == "choices":
@@ -233,10 +260,12 @@ def _request(draw: random.Random, function: Function, found: list[Told]) -> str:
         "asks": _qualified(function.asks, texts["before"]),
         "rest": _joined(after),
     }
-    main = draw.choice(OPENINGS).format(**filled)
+    is_question = bool(function.questions) and not texts["before"] and draw.random() < QUESTIONED
+    main = draw.choice(function.questions if is_question else OPENINGS).format(**filled)
     if front:
         main = f"{front}, {main if main.startswith('I ') else main[0].lower() + main[1:]}"
-    return " ".join([re.sub(r" +([.,?])", r"\1", main), *texts["sentence"]])
+    main = re.sub(r" +([.,?])", r"\1", main).replace("..", ".")  # after "Foods Inc." no second full stop
+    return " ".join([main, *texts["sentence"]])
 
 
 def _qualified(asks: str, adjectives: list[str]) -> str:

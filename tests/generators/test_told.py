@@ -29,8 +29,7 @@ def test_every_value_follows_from_its_request():
             phrases.setdefault(value, set()).add(phrase)
     assert {1, 0.01, 60} <= factors
     for row in rows(seed=2, count=600, candidates=2, calls=2):
-        request = asked(row)
-        request += request.lower()  # a phrase may begin its sentence
+        request = asked(row).lower()  # a phrase may begin its sentence, and a choice lose its capital
         for value in leaves([call["arguments"] for call in called(row)]):
             ways = {str(value), *phrases.get(value, ()), *_other_ways(value)}
             if isinstance(value, int | float):
@@ -38,7 +37,7 @@ def test_every_value_follows_from_its_request():
                 said += [round(number) for number in said if number == round(number)]
                 ways |= {f"{number:,}" for number in said} | {str(number) for number in said}
                 ways |= {word for number in said if number in range(13) for word in NUMBERS[round(number)].split()}
-            assert any(way in request for way in ways), (
+            assert any(way.lower() in request for way in ways), (
                 value,
                 request,
             )
@@ -103,7 +102,7 @@ def test_a_number_stays_in_its_range(seed, low, above):
 def test_values_stand_before_what_is_asked_for_are_told_by_name_and_in_sentences_of_their_own():
     requests = [asked(row) for row in rows(seed=11, count=2000)]
     for pattern in (
-        r"\b(a vegan|an easy|the monthly|the keto|a formal|a Greek|an ambient|an? organic|the (recent|public))\b",
+        r"\b(?i:a vegan|an easy|the monthly|the keto|a formal|a Greek|an ambient|an? organic|the (recent|public))\b",
         r"with [a-z ]+ set to (?!true|false)\w",
         r"[.?] (The [a-z ]+ (is|should be)|Set the|Use) ",
     ):
@@ -135,7 +134,7 @@ def test_days_have_the_form_that_their_description_asks_for():
                 if form in about:
                     assert re.fullmatch(pattern, value)
                     seen[form, value in request] += 1
-    assert len(seen) == 6 and min(seen.values()) > 20
+    assert len(seen) == 6 and min(seen.values()) > 10
 
 
 def test_texts_come_from_many():
@@ -155,9 +154,9 @@ def test_a_mentioned_flag_is_given_as_it_is_said():
         for name, value in called(row)[0]["arguments"].items():
             said = name.replace("_", " ")
             if value is True:
-                assert f"{said} disabled" not in request and f"{said} off" not in request
+                assert not re.search(rf"\b{said} (disabled|off)\b", request)
             if value is False:
-                assert f"{said} enabled" not in request and f"{said} on" not in request
+                assert not re.search(rf"\b{said} (enabled|on)\b", request)
 
 
 @given(seed=st.integers(0, 10**6))
@@ -165,7 +164,7 @@ def test_the_two_of_a_pair_differ_and_rise_where_they_should(seed):
     draw = random.Random(seed)
     for pair in words().pairs.values():
         (one, other), ways = told_together(draw, pair.names[0], pair)
-        assert one != other and (one < other or not pair.rising) and len(ways) in (1, 2)
+        assert one != other and (not pair.rising or one < other) and len(ways) in (1, 2)
 
 
 def test_months_are_english_whatever_the_locale(monkeypatch):
@@ -182,3 +181,31 @@ def test_articles_fit_the_names_of_arguments():
     requests = [asked(row) for row in rows(seed=16, count=3000)]
     assert any(re.search(r"\bwith an [aeiou][a-z ]+ of", request) for request in requests)
     assert not any(re.search(r"\bwith a [aeiou][a-z ]+ of \d", request) for request in requests)
+
+
+def test_a_number_and_its_unit_can_be_two_arguments():
+    found = 0
+    for row in rows(seed=17, count=3000):
+        given = called(row)[0]["arguments"]
+        for name, unit in (("radius", "unit"), ("weight", "weight_unit"), ("amount", "currency")):
+            if name in given and isinstance(given.get(unit), str) and f" {given[unit]}" in asked(row):
+                found += f"{given[name]} {given[unit]}" in asked(row)
+    assert found > 10
+
+
+def test_a_choice_is_given_as_the_schema_has_it_whatever_the_request_has():
+    choices = [
+        (value, asked(row))
+        for row in rows(seed=18, count=2000)
+        for name, value in called(row)[0]["arguments"].items()
+        if "enum" in offered(row)[0]["parameters"]["properties"][name]
+    ]
+    told = Counter((value[0].isupper(), value in request) for value, request in choices)
+    assert min(told[True, True], told[True, False], told[False, True]) > 20 >= told[False, False]
+
+
+def test_what_is_asked_for_is_often_asked_in_a_question_of_its_own():
+    requests = [asked(row) for row in rows(seed=19, count=2000)]
+    own = sum(bool(re.match(r"(How|Who|Where|When|Which) ", request)) for request in requests) / len(requests)
+    assert 0.1 < own < 0.4
+    assert not any("{" in request for request in requests)
