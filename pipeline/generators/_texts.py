@@ -14,7 +14,7 @@ from pipeline.generators._words import words
 
 DATES = {"date": "%Y-%m-%d", "date_dmy": "%d-%m-%Y", "date_us": "%m/%d/%Y"}
 LONG_DATES = ("{month} {day}, {year}", "{day} {month} {year}", "{short} {day}, {year}", "{month} {th}, {year}",
-    "the {th} of {month} {year}")  # fmt: skip
+    "the {th} of {month} {year}", "{short}.{day}, {year}", "{year} {month} {th}", "{th} {month}, {year}")  # fmt: skip
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December")  # fmt: skip
 IN_LONG = 0.5  # share of dates that requests write with the month's name

@@ -134,7 +134,7 @@ def _said(draw: random.Random, parameter: Parameter) -> tuple[Value, str]:
         numbers = [one(low, high) for _ in range(draw.randint(2, 6))]
         return numbers, str(numbers) if draw.random() < BRACKETED else listed([str(each) for each in numbers])
     if parameter.kind == "strings":
-        several = list({text_of(draw, str(parameter.values)): None for _ in range(draw.randint(1, 3))})
+        several = list({text_of(draw, str(parameter.values)): None for _ in range(draw.choice((1, 1, 2, 2, 3)))})
         return several, listed(several)
     if parameter.kind == "choices":
         several = draw.sample(parameter.values, draw.choice((1, 1, 1, 2)))

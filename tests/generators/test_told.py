@@ -53,6 +53,9 @@ def _other_ways(value):
         return [f"{ending}, {when.year}" for ending in endings] + [
             f"{when.day} {when:%B} {when.year}",
             *(f"{when:%B} {when.day}{th}, {when.year}" for th in ("st", "nd", "rd", "th")),
+            f"{when:%b}.{when.day}, {when.year}",
+            *(f"{when.year} {when:%B} {when.day}{th}" for th in ("st", "nd", "rd", "th")),
+            *(f"{when.day}{th} {when:%B}, {when.year}" for th in ("st", "nd", "rd", "th")),
             *(f"the {when.day}{th} of {when:%B} {when.year}" for th in ("st", "nd", "rd", "th")),
         ]
     if found := re.fullmatch(r"(\d\d):(\d\d)", text):
@@ -102,7 +105,8 @@ def test_a_number_stays_in_its_range(seed, low, above):
 def test_values_stand_before_what_is_asked_for_are_told_by_name_and_in_sentences_of_their_own():
     requests = [asked(row) for row in rows(seed=11, count=2000)]
     for pattern in (
-        r"\b(?i:a vegan|an easy|the monthly|the keto|a formal|a Greek|an ambient|an? organic|the (recent|public))\b",
+        r"\b(?i:an? (vegan|easy|formal|Greek|ambient|organic|wireless|refurbished)"
+        r"|the (monthly|yearly|keto|recent|public|official))\b",
         r"with [a-z ]+ set to (?!true|false)\w",
         r"[.?] (The [a-z ]+ (is|should be)|Set the|Use) ",
     ):
