@@ -71,10 +71,15 @@ def test_arms_are_ordinary_runs_by_seed_that_share_final_items_and_anchors(asked
     fractions = [each["fraction"]["value"] for each in documents]
     lifts = (fractions[0] - fractions[1], fractions[2] - fractions[3])
     mean = sum(lifts) / 2
-    assert control["agent"] == "plain" and control["pairs"] == 2 and control["why"] is None
+    assert control["agent"] == "plain" and control["pairs"] == 2
     assert control["lift"]["value"] == pytest.approx(mean)
     low, high = control["lift"]["low"], control["lift"]["high"]
-    assert low < mean < high or (lifts[0] == pytest.approx(lifts[1]) and low == high == pytest.approx(mean))
+    if lifts[0] == pytest.approx(
+        lifts[1]
+    ):  # the salt is drawn anew each time, and a few final items may come out alike
+        assert low is None and high is None and "all seeds differ by the same" in control["why"]
+    else:
+        assert low < mean < high and control["why"] is None
     assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(report.document(out)))
 
     (beside,) = json.loads((runs[0] / "report.json").read_text())["controls"]

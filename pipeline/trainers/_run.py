@@ -116,7 +116,7 @@ class Run(TrainerCallback):
         """Whether so many more steps and so many savings are too much for the time limit."""
         if self.task.limit_seconds is None:
             return False
-        pace = float(np.mean(self.step_seconds[-RECENT:]))
+        pace = float(np.mean(self.step_seconds[-max(RECENT, steps) :]))  # over as many steps as are still to come
         needed = pace * steps * 1.1 + savings * self._saving_seconds()
         return time.perf_counter() - self.begun + needed > self.task.limit_seconds
 
