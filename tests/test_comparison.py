@@ -74,9 +74,7 @@ def test_arms_are_ordinary_runs_by_seed_that_share_final_items_and_anchors(asked
     assert control["agent"] == "plain" and control["pairs"] == 2
     assert control["lift"]["value"] == pytest.approx(mean)
     low, high = control["lift"]["low"], control["lift"]["high"]
-    if lifts[0] == pytest.approx(
-        lifts[1]
-    ):  # a salt drawn anew may let a few final items come out alike
+    if lifts[0] == pytest.approx(lifts[1]):  # a salt drawn anew may let a few final items come out alike
         assert low is None and high is None and "all seeds differ by the same" in control["why"]
     else:
         assert low < mean < high and control["why"] is None

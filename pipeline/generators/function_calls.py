@@ -263,7 +263,8 @@ def _request(draw: random.Random, function: Function, found: list[Told]) -> str:
     is_question = bool(function.questions) and not texts["before"] and draw.random() < QUESTIONED
     main = draw.choice(function.questions if is_question else OPENINGS).format(**filled)
     if front:
-        main = f"{front}, {main if main.startswith('I ') else main[0].lower() + main[1:]}"
+        is_i = main.startswith(("I ", "I'"))
+        main = f"{front}, {main if is_i else main[0].lower() + main[1:]}"
     main = re.sub(r" +([.,?])", r"\1", main).replace("..", ".")  # after "Foods Inc." no second full stop
     return " ".join([main, *texts["sentence"]])
 

@@ -213,3 +213,6 @@ def test_what_is_asked_for_is_often_asked_in_a_question_of_its_own():
     own = sum(bool(re.match(r"(How|Who|Where|When|Which) ", request)) for request in requests) / len(requests)
     assert 0.1 < own < 0.4
     assert not any("{" in request for request in requests)
+    assert not any(re.search(r" i(?: |'[a-z])", request) for request in requests)
+    ordinals = {each for request in requests for each in re.findall(r"\b(\w+)th century", request)}
+    assert ordinals and ordinals <= {str(number) for number in range(4, 20)}
