@@ -56,6 +56,10 @@ def check(name: str) -> None:
         _check_folder(name, path)
     elif path.is_file():
         convert.check_file(path)
+    elif (path.parent / "run.json").is_file():  # it reads as a Hub id, too
+        raise InputError(
+            f"model '{name}': the run {path.parent} has no {path.name}; see `posttrain report {path.parent}`"
+        )
     elif name.startswith((".", "/", "~")) or name.endswith(GGUF) or not HUB_ID.fullmatch(name):
         raise InputError(
             f"unknown model '{name}': no such folder or GGUF file, and neither a Hub id (OWNER/NAME) nor a model of "

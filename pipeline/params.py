@@ -66,10 +66,13 @@ class SftParams(Strict):
 
     # how fast, how long
     learning_rate: Annotated[float, Searched(1e-5, 2e-2, log=True)] = Field(default=2e-3, gt=0.0, le=1.0)
-    schedule: Annotated[Literal["constant_tail", "constant"], Searched(choices=("constant_tail", "constant"))] = (
-        "constant_tail"
-    )
-    tail: float = Field(default=0.15, ge=0.0, le=0.9)  # share of the trained tokens in which the scored weights decay
+    # scored are: constant_tail: the weights after a tail in which the rate falls to zero; constant: the last step's;
+    # constant_average: the mean over all steps, of which later ones weigh more
+    schedule: Annotated[
+        Literal["constant_tail", "constant", "constant_average"],
+        Searched(choices=("constant_tail", "constant"), also=("constant_average",)),
+    ] = "constant_tail"
+    tail: float = Field(default=0.15, ge=0.0, le=0.9)  # of constant_tail: its length as a share of the trained tokens
     warmup_steps: Annotated[int, Searched(0, 50)] = Field(default=10, ge=0, le=100_000)
     tokens: int | None = Field(default=None, ge=1, le=10**12)  # full length: exactly one of these three
     steps: int | None = Field(default=None, ge=1, le=10**9)

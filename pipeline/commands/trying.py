@@ -85,12 +85,14 @@ def _told(texts: list[str], answers: list[Completion]) -> list[dict[str, Any]]:
 def place_of(model: str) -> str:
     """The name of the model that is meant: of a run's folder its final model. Raises InputError if it has none yet."""
     folder = Path(model).expanduser()
+    if folder.name == FINAL and not folder.is_dir():
+        folder = folder.parent
     if not (folder / "run.json").is_file():
         return model
     if not (folder / FINAL).is_dir():
         raise InputError(
-            f"{model}: the run has no {FINAL}/ yet: end it with `posttrain search --resume {model}` or "
-            f"`posttrain finish {model}`, or name a trial's folder"
+            f"{folder}: the run has no {FINAL}/ yet: end it with `posttrain search --resume {folder}` or "
+            f"`posttrain finish {folder}`, or name a trial's folder"
         )
     return str(folder / FINAL)
 

@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 from pipeline.errors import TrainError
 from pipeline.paths import read_json, write_json
 from pipeline.trainers import _model
+from pipeline.trainers._average import Average
 from pipeline.training import CHECKPOINT, LOSSES, META, PROGRESS, TrainTask
 from pipeline.training_plan import Plan
 
@@ -39,6 +40,7 @@ class Run(TrainerCallback):
         self.losses: list[float] = []
         self.step_seconds: list[float] = []
         self.trainer: Any = None  # set once it exists
+        self.average: Average | None = None  # likewise, where the mean over the steps is what is scored
         self._loop_began = self._step_began = self._reported = 0.0
         self._unwritten: list[str] = []
 
@@ -81,6 +83,8 @@ class Run(TrainerCallback):
             self._write()
             raise TrainError(f"the loss became {loss} at step {self.position + 1}: lower the learning rate")
         self._record(loss)
+        if self.average is not None:
+            self.average.add()
         if self.position <= self.body_steps and self._must_end_body():
             self.cut_short = self.position < self.body_steps
             self.body_steps = self.position
@@ -109,8 +113,8 @@ class Run(TrainerCallback):
     def _must_end_body(self) -> bool:
         if self.position == self.body_steps:
             return True
-        # one more body step, then the tail, the checkpoint and the scored weights
-        return self._out_of_time(1 + self.plan.tail_steps(self.position + 1), savings=2)
+        # one more body step, then the tail, the checkpoint with its mean if there is one, and the scored weights
+        return self._out_of_time(1 + self.plan.tail_steps(self.position + 1), savings=2 + (self.average is not None))
 
     def _out_of_time(self, steps: int, savings: int) -> bool:
         """Whether so many more steps and so many savings are too much for the time limit."""
@@ -150,6 +154,8 @@ class Run(TrainerCallback):
         """Everything that a continuation needs, whole or not at all."""
         target, temporary = _cleared(self.task.folder)
         _model.save(self.trainer.model, temporary)
+        if self.average is not None:
+            self.average.save(temporary)
         torch.save(self.trainer.optimizer.state_dict(), temporary / "optimizer.pt")
         torch.save(_random_state(), temporary / "random.pt")
         write_json(temporary / META, {"stage": self.task.stage_index, "step": self.position})

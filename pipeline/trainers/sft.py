@@ -19,6 +19,7 @@ from pipeline.errors import DataError, TrainError
 from pipeline.family import Family
 from pipeline.params import SftParams
 from pipeline.trainers import _model
+from pipeline.trainers._average import Average
 from pipeline.trainers._run import RECENT, Run, hand_on, start_of
 from pipeline.trainers._trainer import Batches, Trainer, settings
 from pipeline.training import MODEL, NOT_KEPT, TrainResult, TrainTask
@@ -48,6 +49,8 @@ def train(task: TrainTask, watchers: Sequence[TrainerCallback] = ()) -> TrainRes
         if run.end > run.start:
             with contextlib.closing(trainer.streams):
                 trainer.train()
+        if run.average is not None:
+            run.average.put()
         path = _save(trainer.model, task, tokenizer, family)
     return TrainResult(
         model_path=str(path),
@@ -127,6 +130,8 @@ def _trainer(
         callbacks=[run],
     )
     run.trainer = trainer
+    if params.schedule == "constant_average":
+        run.average = Average(trainer.model, task.resume_from)
     return trainer
 
 

@@ -82,6 +82,10 @@ def test_a_run_folder_stands_for_its_final_model(command, taught, tmp_path):
     (run / "run.json").write_text("{}")
     code, _, err = command("try", run, "3 + 4 ?")
     assert code == 2 and "has no final_model/ yet" in err and err.count("\n") == 1
+    code, _, err = command("try", run / "final_model", "3 + 4 ?")
+    assert code == 2 and "has no final_model/ yet" in err and err.count("\n") == 1
+    code, _, err = command("try", run / "other_model", "3 + 4 ?")
+    assert code == 2 and f"the run {run} has no other_model" in err and err.count("\n") == 1
     (run / "final_model").symlink_to(taught)
     assert command("try", run, "3 + 4 ?")[1] == command("try", taught, "3 + 4 ?")[1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,20 @@ def test_the_scored_weights_are_those_after_the_tail_and_the_checkpoint_those_be
     assert torch.equal(before[0], logits(result.model_path))
     assert not torch.equal(before[0], logits(tailed.model_path))
     assert len(losses(tmp_path / "b", tail=True)) == round(0.5 * tailed.steps)
+
+
+@pytest.mark.parametrize("params", few([{}, {"tuning": "full"}, {"embeddings": True}], 1))
+def test_an_average_is_what_is_scored_and_goes_on_where_a_checkpoint_left_it(tmp_path, params):
+    last = sft.train(task(tmp_path / "last", schedule="constant", **params))
+    whole = sft.train(task(tmp_path / "whole", schedule="constant_average", **params))
+    assert losses(tmp_path / "whole") == losses(tmp_path / "last") and losses(tmp_path / "whole", tail=True) == []
+    assert not torch.equal(logits(whole.model_path), logits(last.model_path))
+    part = task(tmp_path / "part", schedule="constant_average", fidelity=0.3, **params)
+    scored = logits(sft.train(part).model_path)
+    again = replace(part, folder=tmp_path / "again", resume_from=tmp_path / "part" / CHECKPOINT)
+    assert torch.equal(logits(sft.train(again).model_path), scored)
+    rest = replace(again, folder=tmp_path / "rest", resume_from=tmp_path / "again" / CHECKPOINT, fidelity=1.0)
+    assert torch.equal(logits(sft.train(rest).model_path), logits(whole.model_path))
 
 
 @pytest.mark.parametrize("name", few(FAMILIES, 1))
