@@ -16,7 +16,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from pipeline.family import Family
 from pipeline.params import SftParams
-from pipeline.trainers import _prefix, _streams
+from pipeline.trainers import _beginnings, _prefix, _streams
 from pipeline.trainers._kept import LowerOutputs
 from pipeline.trainers._lower import NotKept, drops
 from pipeline.training_plan import Place, Plan
@@ -45,8 +45,9 @@ class Batches:
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         for step in self.plan.steps[self.start :]:
-            # rows of like length share a micro-batch: less padding, the same gradient
-            rows = sorted(map(self._row, step), key=lambda row: len(row[0]))
+            # rows that begin alike or are of like length share a micro-batch: less to run, the same gradient
+            rows = [self._row(place) for place in step]
+            rows = [rows[number] for number in _beginnings.order([ids for ids, _ in rows])]
             for begin in range(0, len(rows), self.size):
                 yield self._laid_out(rows[begin : begin + self.size])
 
@@ -105,7 +106,8 @@ class Trainer(SFTTrainer):
         self.lower: LowerOutputs | None = None  # made at the first step, which runs as all others do
         self.not_shared: str | None = None  # why rows do not share their beginning; None: not looked at yet
         self.streams = _streams.Streams(torch.get_num_threads())
-        self._may_split = self._splits()
+        self._width = int(inner.config.get_text_config().hidden_size)
+        self._parted = self._may_be_parted()
         self.not_kept = "" if self.params.lower_outputs == "kept" else "not asked for"
 
     def get_train_dataloader(self) -> Any:
@@ -187,29 +189,32 @@ class Trainer(SFTTrainer):
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """As usual, or with the rows on several threads; adds to the step's loss."""
         parts = self._parts(inputs)
-        if parts > 1:
+        if len(parts) > 1:
             loss = self._side_by_side(model.train(), self._prepare_inputs(inputs), parts, num_items_in_batch)
         else:
             loss = super().training_step(model, inputs, num_items_in_batch)
         self.step_loss += loss
         return loss
 
-    def _splits(self) -> bool:
-        """Whether rows may go to several threads: they draw nothing and are handed nothing, and it would pay."""
-        width = int(self._inner.config.get_text_config().hidden_size)
-        if self.args.device.type != "cpu" or not _streams.pays(width, self.streams.threads):
+    def _may_be_parted(self) -> bool:
+        """Whether a micro-batch's rows may be run in parts: where they draw nothing and are handed nothing."""
+        if self.args.device.type != "cpu" or self.params.streams is not None or self.params.lower_outputs is not None:
             return False
-        is_asked = self.params.streams is None and self.params.lower_outputs is None
-        return is_asked and self._draws_nothing() and not any(map(drops, self._inner.modules()))
+        return self._draws_nothing() and not any(map(drops, self._inner.modules()))
 
-    def _parts(self, inputs: dict[str, Any]) -> int:
-        """Into how many parts a micro-batch's rows are split; 1: they stay together."""
-        if not self._may_split or self._tiled(inputs["labels"]):
-            return 1
-        shared = _prefix.length(inputs, inputs["labels"]) if self._shares() and not self.not_shared else 0
-        return _streams.number(inputs["attention_mask"], self.streams.threads, shared)
+    def _parts(self, inputs: dict[str, Any]) -> Sequence[int]:
+        """The rows of each part that a micro-batch is split into; one number: they stay together."""
+        together = [len(inputs["input_ids"])]
+        if not self._parted or self._tiled(inputs["labels"]):
+            return together
+        may_share = self._shares() and not self.not_shared
+        groups = _beginnings.sizes(inputs) if may_share else together
+        if len(groups) > 1 or not _streams.pays(self._width, self.streams.threads):
+            return groups
+        shared = _prefix.length(inputs, inputs["labels"]) if may_share else 0
+        return _streams.sizes(inputs["attention_mask"], self.streams.threads, shared)
 
-    def _side_by_side(self, model: Any, inputs: dict[str, Any], parts: int, items: Any) -> torch.Tensor:
+    def _side_by_side(self, model: Any, inputs: dict[str, Any], parts: Sequence[int], items: Any) -> torch.Tensor:
         def loss_of(part: dict[str, Any]) -> torch.Tensor:
             with self.compute_loss_context_manager():
                 return self.compute_loss(model, part, num_items_in_batch=items)
