@@ -80,7 +80,7 @@ class SftParams(Strict):
 
     # what a step sees
     batch_size: Annotated[int, Searched(4, 64, log=True)] = Field(default=16, ge=1, le=65_536)  # rows per update
-    device_batch: int | None = Field(default=None, ge=1, le=65_536)  # rows per forward pass; None: batch_size
+    device_batch: int | None = Field(default=None, ge=1, le=65_536)  # rows per forward pass at most; None: all
     max_length: int = Field(default=512, ge=8, le=1_000_000)  # tokens per row; longer rows are left out or cut
     packing: bool = False
     answers_only: Annotated[bool, YES_NO] = True  # loss on the assistant's turns only
@@ -97,6 +97,11 @@ class SftParams(Strict):
     prefix: Literal["apart"] | None = None  # apart: each row runs what all rows begin with, which costs time only
     streams: Literal["one"] | None = None  # one: all rows of a micro-batch on one thread of Python, likewise
 
+    @property
+    def micro_batches(self) -> int:
+        """Forward passes of a step; the last one may have fewer rows."""
+        return -(-self.batch_size // (self.device_batch or self.batch_size))
+
     @model_validator(mode="before")
     @classmethod
     def _default_length(cls, data: Any) -> Any:
@@ -109,8 +114,6 @@ class SftParams(Strict):
         given = [name for name in LENGTHS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} both give the length: keep one and set the others to null")
-        if self.device_batch is not None and self.batch_size % self.device_batch:
-            raise ValueError(f"batch_size {self.batch_size} is not a multiple of device_batch {self.device_batch}")
         if self.dora and self.tuning == "full":
             raise ValueError("dora needs tuning: lora")
         return self

@@ -59,8 +59,12 @@ def test_targets_and_layers_are_words_or_exact():
 
 
 def test_what_does_not_fit_together_is_refused():
-    assert "batch_size 10 is not a multiple of device_batch 4" in message(batch_size=10, device_batch=4)
     assert "dora needs tuning: lora" in message(tuning="full", dora=True)
+
+
+@pytest.mark.parametrize(("rows", "at_once", "passes"), [(8, None, 1), (8, 4, 2), (10, 4, 3), (4, 16, 1)])
+def test_a_step_has_passes_of_device_batch_rows_and_one_of_what_is_left(rows, at_once, passes):
+    assert SftParams(batch_size=rows, device_batch=at_once).micro_batches == passes
 
 
 @pytest.mark.parametrize("trainer", PARAMS)

@@ -27,29 +27,27 @@ def pays(width: int, threads: int) -> bool:
     return threads > 1 and width >= LEAST_WIDTH
 
 
-def sizes(mask_BxL: torch.Tensor, threads: int, shared: int = 0) -> list[int]:
-    """The rows of each part into which a micro-batch should be split on so many threads: nearly equal numbers, or one.
+def number(mask_BxL: torch.Tensor, threads: int, shared: int = 0) -> int:
+    """Parts into which a micro-batch should be split on so many threads; 1: none.
 
     `shared` tokens at the start of all rows would be run once if the rows stayed together.
     """
     rows, tokens = len(mask_BxL), int(mask_BxL.sum())
     parts = max(1, min(threads, rows, tokens // LEAST_TOKENS))
-    if shared * (parts - 1) > MOST_AGAIN * (tokens - shared * (rows - 1)):
-        return [rows]
-    return [len(part) for part in torch.arange(rows).tensor_split(parts)]
+    return parts if shared * (parts - 1) <= MOST_AGAIN * (tokens - shared * (rows - 1)) else 1
 
 
-def split(inputs: Inputs, parts: Sequence[int]) -> list[Inputs]:
-    """The rows in runs of the numbers given, each without the padding that only other rows need."""
+def split(inputs: Inputs, parts: int) -> list[Inputs]:
+    """The rows in `parts` runs of nearly equal size, each without the padding that only other rows need."""
     found = []
-    for rows in torch.arange(len(inputs["attention_mask"])).split(list(parts)):
+    for rows in torch.arange(len(inputs["attention_mask"])).tensor_split(parts):
         width = int(inputs["attention_mask"][rows].sum(1).max())
         found.append({name: tensor[rows, :width] for name, tensor in inputs.items()})
     return found
 
 
 class Streams:
-    """Threads that stay for a whole training; parts beyond their number wait for one."""
+    """Threads that stay for a whole training."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads

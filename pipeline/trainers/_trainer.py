@@ -41,7 +41,7 @@ class Batches:
         self.size = params.device_batch or params.batch_size
 
     def __len__(self) -> int:
-        return (len(self.plan.steps) - self.start) * (self.params.batch_size // self.size)
+        return (len(self.plan.steps) - self.start) * self.params.micro_batches
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         for step in self.plan.steps[self.start :]:
@@ -106,8 +106,7 @@ class Trainer(SFTTrainer):
         self.lower: LowerOutputs | None = None  # made at the first step, which runs as all others do
         self.not_shared: str | None = None  # why rows do not share their beginning; None: not looked at yet
         self.streams = _streams.Streams(torch.get_num_threads())
-        self._width = int(inner.config.get_text_config().hidden_size)
-        self._parted = self._may_be_parted()
+        self._may_split = self._splits()
         self.not_kept = "" if self.params.lower_outputs == "kept" else "not asked for"
 
     def get_train_dataloader(self) -> Any:
@@ -189,32 +188,29 @@ class Trainer(SFTTrainer):
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """As usual, or with the rows on several threads; adds to the step's loss."""
         parts = self._parts(inputs)
-        if len(parts) > 1:
+        if parts > 1:
             loss = self._side_by_side(model.train(), self._prepare_inputs(inputs), parts, num_items_in_batch)
         else:
             loss = super().training_step(model, inputs, num_items_in_batch)
         self.step_loss += loss
         return loss
 
-    def _may_be_parted(self) -> bool:
-        """Whether a micro-batch's rows may be run in parts: where they draw nothing and are handed nothing."""
-        if self.args.device.type != "cpu" or self.params.streams is not None or self.params.lower_outputs is not None:
+    def _splits(self) -> bool:
+        """Whether rows may go to several threads: they draw nothing and are handed nothing, and it would pay."""
+        width = int(self._inner.config.get_text_config().hidden_size)
+        if self.args.device.type != "cpu" or not _streams.pays(width, self.streams.threads):
             return False
-        return self._draws_nothing() and not any(map(drops, self._inner.modules()))
+        is_asked = self.params.streams is None and self.params.lower_outputs is None
+        return is_asked and self._draws_nothing() and not any(map(drops, self._inner.modules()))
 
-    def _parts(self, inputs: dict[str, Any]) -> Sequence[int]:
-        """The rows of each part that a micro-batch is split into; one number: they stay together."""
-        together = [len(inputs["input_ids"])]
-        if not self._parted or self._tiled(inputs["labels"]):
-            return together
-        may_share = self._shares() and not self.not_shared
-        groups = _beginnings.sizes(inputs) if may_share else together
-        if len(groups) > 1 or not _streams.pays(self._width, self.streams.threads):
-            return groups
-        shared = _prefix.length(inputs, inputs["labels"]) if may_share else 0
-        return _streams.sizes(inputs["attention_mask"], self.streams.threads, shared)
+    def _parts(self, inputs: dict[str, Any]) -> int:
+        """Into how many parts a micro-batch's rows are split; 1: they stay together."""
+        if not self._may_split or self._tiled(inputs["labels"]):
+            return 1
+        shared = _prefix.length(inputs, inputs["labels"]) if self._shares() and not self.not_shared else 0
+        return _streams.number(inputs["attention_mask"], self.streams.threads, shared)
 
-    def _side_by_side(self, model: Any, inputs: dict[str, Any], parts: Sequence[int], items: Any) -> torch.Tensor:
+    def _side_by_side(self, model: Any, inputs: dict[str, Any], parts: int, items: Any) -> torch.Tensor:
         def loss_of(part: dict[str, Any]) -> torch.Tensor:
             with self.compute_loss_context_manager():
                 return self.compute_loss(model, part, num_items_in_batch=items)
@@ -248,12 +244,11 @@ def settings(
     params: SftParams, *, folder: Path, dtype: str, device: str, steps: int, checkpointing: bool, seed: int, end: str
 ) -> SFTConfig:
     """TRL's settings; `end` is the token that ends a turn. `_run` sets learning rates: the scheduler is constant."""
-    size = params.device_batch or params.batch_size
     made = SFTConfig(
         output_dir=str(folder),
         max_steps=steps,
-        per_device_train_batch_size=size,
-        gradient_accumulation_steps=params.batch_size // size,
+        per_device_train_batch_size=params.device_batch or params.batch_size,
+        gradient_accumulation_steps=params.micro_batches,
         learning_rate=params.learning_rate,
         lr_scheduler_type="constant",
         weight_decay=params.weight_decay,

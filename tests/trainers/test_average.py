@@ -28,7 +28,7 @@ def model(dtype: torch.dtype = torch.float32) -> nn.Linear:
 def scored(made: nn.Linear, average: Average) -> float:
     average.put()
     assert bool((made.weight == made.weight[0, 0]).all())
-    return float(made.weight[0, 0])
+    return float(made.weight.detach()[0, 0])
 
 
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=60))

@@ -100,6 +100,13 @@ def test_the_scored_weights_are_those_after_the_tail_and_the_checkpoint_those_be
     assert len(losses(tmp_path / "b", tail=True)) == round(0.5 * tailed.steps)
 
 
+def test_micro_batches_need_not_be_of_one_size(tmp_path):
+    whole = sft.train(task(tmp_path / "whole", tokens=2500, learning_rate=1e-3))
+    found = sft.train(task(tmp_path / "three", tokens=2500, learning_rate=1e-3, device_batch=3))
+    assert losses(tmp_path / "three") == pytest.approx(losses(tmp_path / "whole"), rel=2e-3)
+    assert (found.steps, found.tokens) == (whole.steps, whole.tokens)
+
+
 @pytest.mark.parametrize("params", few([{}, {"tuning": "full"}, {"embeddings": True}], 1))
 def test_an_average_is_what_is_scored_and_goes_on_where_a_checkpoint_left_it(tmp_path, params):
     last = sft.train(task(tmp_path / "last", schedule="constant", **params))

@@ -30,7 +30,7 @@ def split(monkeypatch):
     monkeypatch.setattr(_streams, "MOST_AGAIN", 10.0)
     counts: list[int] = []
     run = _streams.split
-    monkeypatch.setattr(_streams, "split", lambda inputs, parts: counts.append(len(parts)) or run(inputs, parts))
+    monkeypatch.setattr(_streams, "split", lambda inputs, parts: counts.append(parts) or run(inputs, parts))
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield counts
@@ -105,8 +105,8 @@ def test_running_out_of_memory_on_a_thread_is_told_as_ever(tmp_path, monkeypatch
 def test_parts_are_as_many_as_threads_rows_and_tokens_allow(monkeypatch):
     monkeypatch.setattr(_streams, "LEAST_TOKENS", 128)
     mask = torch.ones(4, 256)
-    assert [_streams.sizes(mask, threads) for threads in (1, 2, 3, 16)] == [[4], [2, 2], [2, 1, 1], [1, 1, 1, 1]]
-    assert _streams.sizes(torch.ones(4, 64), 16) == [2, 2]
+    assert [_streams.number(mask, threads) for threads in (1, 2, 3, 16)] == [1, 2, 3, 4]
+    assert _streams.number(torch.ones(4, 64), 16) == 2
 
 
 def test_narrow_models_and_one_thread_keep_rows_together(monkeypatch):
@@ -117,15 +117,15 @@ def test_narrow_models_and_one_thread_keep_rows_together(monkeypatch):
 def test_rows_that_share_most_of_their_tokens_stay_together(monkeypatch):
     monkeypatch.setattr(_streams, "MOST_AGAIN", 0.25)
     mask = torch.ones(4, 200)
-    assert _streams.sizes(mask, 2, shared=40) == [2, 2]
-    assert _streams.sizes(mask, 2, shared=150) == [4]
+    assert _streams.number(mask, 2, shared=40) == 2
+    assert _streams.number(mask, 2, shared=150) == 1
 
 
 def test_parts_have_all_rows_in_order_and_no_padding_that_they_do_not_need():
     lengths = [2, 3, 5, 9, 9]
     mask = torch.tensor([[1] * n + [0] * (9 - n) for n in lengths])
     ids = mask * torch.arange(1, 6)[:, None]
-    parts = _streams.split({"input_ids": ids, "attention_mask": mask}, [3, 2])
+    parts = _streams.split({"input_ids": ids, "attention_mask": mask}, 2)
     assert [tuple(part["input_ids"].shape) for part in parts] == [(3, 5), (2, 9)]
     assert [int(row.sum()) for part in parts for row in part["input_ids"]] == [2, 6, 15, 36, 45]
 
