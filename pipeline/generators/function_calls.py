@@ -39,7 +39,7 @@ CHOICE_WORDS = (
 )  # fmt: skip
 ITEM_TYPES = {"numbers": "integer", "amounts": "float", "strings": "string"}
 DEFAULTS = 0.85  # share of optional arguments whose description has their default
-MENTIONED = 0.55  # share of optional arguments that the request gives
+MENTIONED = 0.65  # share of optional arguments that the request gives
 SWITCHED_ON = 0.2  # share of defaults of flags that are true
 CAPITAL = 0.35  # share of arguments of few values whose values begin with capitals
 LISTED = 0.4  # share of arguments of few values whose description lists them, and no `enum`
