@@ -130,7 +130,7 @@ def test_one_phrase_gives_two_arguments_in_either_order():
 def test_days_have_the_form_that_their_description_asks_for():
     forms = {"YYYY-MM-DD": r"\d{4}-\d\d-\d\d", "DD-MM-YYYY": r"\d\d-\d\d-\d{4}", "MM/DD/YYYY": r"\d\d/\d\d/\d{4}"}
     seen = Counter()
-    for row in rows(seed=13, count=2000):
+    for row in rows(seed=13, count=4000):
         request = asked(row)
         for name, value in called(row)[0]["arguments"].items():
             about = offered(row)[0]["parameters"]["properties"][name]["description"]
