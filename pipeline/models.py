@@ -145,7 +145,10 @@ def fetch(hub_id: str, revision: str | None = None) -> Path:
     except GatedRepoError:
         hint = "it is gated; accept its terms on the Hub and log in with `hf auth login`"
     except (HfHubHTTPError, OSError, ValueError) as error:
-        hint = f"the Hub cannot be reached ({first_line(error)}); check the network, or name a folder or a lab model"
+        hint = (
+            f"no such folder here, and the Hub cannot be reached ({first_line(error)}); check the network, or name a "
+            "folder or a lab model"
+        )
     raise InputError(f"model '{hub_id}': {hint}")
 
 
