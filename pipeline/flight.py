@@ -55,6 +55,7 @@ def prepare(session: Session, trial: Trial, started_at: float, train_seconds: fl
         judge=judge_for(request.judge, session.folder, "search"),
         program=request.program,
         guards=tuple(name for name, guard in session.guards.items() if hasattr(guard, "on_source")),
+        threads=session.threads,
     )
     folder.mkdir(parents=True)
     write_json(folder / JOB, job)

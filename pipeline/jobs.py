@@ -31,6 +31,7 @@ class TrialJob(Record):
     program: Program | None = None  # scores instead of the benchmark's scorer
     guards: tuple[str, ...] = ("contamination",)  # asked about every source before it is trained on
     judge: Judge | None = None  # of a judged benchmark
+    threads: int | None = None  # that the process has, told for a rerun: sums of as many parts round alike
 
 
 class SubmissionJob(Record):

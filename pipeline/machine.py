@@ -104,6 +104,12 @@ def known(recheck: bool = False) -> Machine | None:
     return None if recheck and doubted else machine
 
 
+def threads_each(slots: int, wanted: int | None = None) -> int:
+    """CPU threads of each of `slots` processes: those that are wanted, or its share of the cores, or as measured."""
+    machine = known()
+    return wanted or max(1, min(cores() // slots, machine.threads if machine else cores()))
+
+
 def cached(recheck: bool = False) -> Machine:
     """This machine, measured in a child process (some seconds, torch's import) unless that was done before.
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from pipeline import flight, models, plugins, programs
 from pipeline.contracts import Executor
-from pipeline.cores import cores
 from pipeline.errors import InputError, PosttrainError, unknown
 from pipeline.evaluate import Evaluated
 from pipeline.evaluations import EVALUATE_CALL
 from pipeline.jobs import JOB, OUTCOME, EvaluateJob, TrialJob
 from pipeline.judging import judge_for
 from pipeline.ledger import Ledger
+from pipeline.machine import threads_each
 from pipeline.paths import read_json, write_json
 from pipeline.request import RunRequest, read_run
 from pipeline.training import MODEL
@@ -42,8 +42,8 @@ def rerun(folder: str | Path, trial: Trial, executor: Executor | None = None) ->
     """
     run = Path(folder)
     request, _ = read_run(run)
-    threads = request.threads or max(1, cores() // request.slots)
     job = _job(run, request, trial)
+    threads = threads_each(request.slots, (job.threads if isinstance(job, TrialJob) else None) or request.threads)
     place = _new_place(run / "trials", trial.id)
     write_json(place / JOB, job)
     executor = executor or plugins.entry("executors", request.executor)(1, threads)

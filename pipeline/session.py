@@ -12,13 +12,12 @@ from pipeline import catalogue, checkpoint, evaluations, finish, flight, keeping
 from pipeline.admission import admit
 from pipeline.clock import Clock, wall
 from pipeline.contracts import Executor
-from pipeline.cores import cores
 from pipeline.errors import InputError
 from pipeline.evaluations import TICK_SECONDS
 from pipeline.judges.client import check
 from pipeline.ledger import pending
 from pipeline.lock import Lock
-from pipeline.machine import known
+from pipeline.machine import threads_each
 from pipeline.owner.answers import Answers
 from pipeline.owner.desk import FINISHING, Desk
 from pipeline.owner.listener import Listener
@@ -42,8 +41,8 @@ class Session(View):
         self.clock = Clock(self.note, now)
         self.clock.replay(self.ledger.events(), lock.last_beat, counts_on=self.request.agent is None)
         self.flights: dict[str, flight.Flight] = {}
-        slots, machine = self.request.slots, known()
-        self.threads = self.request.threads or max(1, min(cores() // slots, machine.threads if machine else cores()))
+        slots = self.request.slots
+        self.threads = threads_each(slots, self.request.threads)
         self.executor = executor or plugins.entry("executors", self.request.executor)(slots, self.threads)
         self.desk = Desk()
         self.listener: Listener | None = None

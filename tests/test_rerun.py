@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import InputError, PosttrainError
 from pipeline.fakes import FakeExecutor
 from pipeline.rerun import find, rerun
-from pipeline.types import Budget, Proposal
+from pipeline.types import Budget, Job, Proposal
 from tests import runs
 from tests.runs import GOOD, RATE, Bench
 
@@ -49,6 +49,30 @@ def test_a_trial_that_was_cut_short_is_asked_for_what_it_reached(bench: Bench) -
     assert job(bench, "t001.rerun-1")["fidelity"] == pytest.approx(reached.fidelity)
     assert job(bench, "t001.rerun-1")["fidelity"] < reached.fidelity  # a hair, so that no step is added
     assert job(bench, "t001.rerun-1")["limit_seconds"] is None
+
+
+class Counting(FakeExecutor):
+    """Remembers how many threads each job was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[int] = []
+
+    def start(self, job: Job) -> None:
+        self.threads.append(job.threads)
+        super().start(job)
+
+
+def test_a_trial_again_has_as_many_threads_as_it_had(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = bench.open(threads=None)
+    session.threads = 3  # as measured on that day
+    session.step(GOOD)
+    for measured in (1, 2):
+        monkeypatch.setattr("pipeline.rerun.threads_each", lambda slots, wanted, found=measured: wanted or found)
+        executor = Counting()
+        rerun(bench.folder, find(bench.folder, "t001"), executor)
+        rerun(bench.folder, find(bench.folder, "instruct"), executor)
+        assert executor.threads == [3, measured]
 
 
 def test_an_anchor_is_scored_again(bench: Bench) -> None:

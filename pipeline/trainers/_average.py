@@ -19,7 +19,10 @@ COUNT = "steps averaged"
 
 
 class Average:
-    """The mean of a model's trained parameters; begun anew, or as a checkpoint left it."""
+    """The mean of a model's trained parameters; begun anew, or as a checkpoint left it.
+
+    Of these alone: torch's AveragedModel copies the whole model, what is frozen, too.
+    """
 
     def __init__(self, model: Any, checkpoint: Path | None = None) -> None:
         self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
